@@ -1,0 +1,171 @@
+"""What a model can do, as abstract classes: capabilities are read from a model's class, never declared beside it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from genlab.core.batch import Batch, Step
+
+
+class Codes(Protocol):
+    """What an encoder returns: `mean` (N, D), and `log_var` (N, D) or None when codes are points."""
+
+    mean: Tensor
+    log_var: Tensor | None
+
+
+class Fits(ABC):
+    """Fits in closed form or by EM, without gradients."""
+
+    @abstractmethod
+    def fit(self, batch: Batch, *, iterations: int, start: int = 0) -> Iterator[dict[str, float]]:
+        """Improve on all training images at once, yielding the scalars of each iteration.
+
+        `start` > 0 continues from the model's present state, as if it had never stopped.
+        One of the scalars is `loss`, the mean negative log-likelihood in nats an image.
+        """
+
+
+class Descends(ABC):
+    """Learns by gradient descent with one or several players."""
+
+    @abstractmethod
+    def players(self) -> dict[str, torch.optim.Optimizer]:
+        """Name -> optimiser; every trainable parameter belongs to exactly one player."""
+
+    @abstractmethod
+    def training_step(
+        self, batch: Batch, step: Step, minimise: Callable[..., None]
+    ) -> Mapping[str, Tensor]:
+        """Compute the losses of one batch and hand them to `minimise(player=loss, …)`.
+
+        Returns what else to log, as detached scalars. `minimise` logs each loss itself; the key
+        `loss` is the training objective (by default the sum of the players' losses).
+        """
+
+    def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Scalars of a held-out batch, in evaluation mode and without gradients; none by default."""
+        return {}
+
+
+class Samples(ABC):
+    """Draws new images."""
+
+    @abstractmethod
+    def sample(
+        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw (count, C, H, W) in [0, 1]; `temperature` scales the spread of the noise."""
+
+
+class SamplesByLabel(ABC):
+    """Draws new images of chosen classes."""
+
+    @abstractmethod
+    def sample_labels(
+        self, labels: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw one image for each label (N,), as (N, C, H, W) in [0, 1]."""
+
+
+class Encodes(ABC):
+    """Maps images to codes."""
+
+    latent_dim: int
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Codes:
+        """Codes of images (N, C, H, W) in [0, 1]; deterministic."""
+
+
+class EncodesNormal(Encodes):
+    """Maps each image to a diagonal normal over codes: `log_var` is never None."""
+
+
+class Decodes(ABC):
+    """Maps codes to images."""
+
+    latent_dim: int
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] of codes (N, D)."""
+
+
+class HasPrior(ABC):
+    """Knows how codes are distributed before an image is seen."""
+
+    @abstractmethod
+    def sample_prior(
+        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw codes (count, D) from the prior."""
+
+
+class Scores(ABC):
+    """Gives the exact log-likelihood of an image."""
+
+    @abstractmethod
+    def log_likelihood(self, images: Tensor) -> Tensor:
+        """log p(x) in nats (N,), under the model's own reading of a pixel (`pixel_measure`)."""
+
+    pixel_measure: str = "density"
+    """"density" over pixels in [0, 1], or "binary" for mass over pixels thresholded at one half."""
+
+
+class Bounds(ABC):
+    """Bounds the log-likelihood of an image from below."""
+
+    @abstractmethod
+    def bound_terms(
+        self, images: Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """`reconstruction` and `kl` (N,) in nats with one posterior draw an image; ELBO = −(their sum)."""
+
+
+class Classifies(ABC):
+    """Gives the posterior over classes."""
+
+    @abstractmethod
+    def classify(self, images: Tensor) -> Tensor:
+        """log p(class | x), (N, classes)."""
+
+
+class Imputes(ABC):
+    """Fills in pixels that are missing."""
+
+    @abstractmethod
+    def impute(self, images: Tensor, known: Tensor) -> Tensor:
+        """Images with the pixels where `known` (N, C, H, W) is False replaced by their expectation."""
+
+
+CAPABILITIES: dict[str, type] = {
+    "fits": Fits,
+    "descends": Descends,
+    "samples": Samples,
+    "samples_by_label": SamplesByLabel,
+    "encodes": Encodes,
+    "encodes_normal": EncodesNormal,
+    "decodes": Decodes,
+    "has_prior": HasPrior,
+    "scores": Scores,
+    "bounds": Bounds,
+    "classifies": Classifies,
+    "imputes": Imputes,
+}
+
+
+def capabilities(model: type) -> tuple[str, ...]:
+    """Names of what a model class can do, read from its bases.
+
+    >>> class Sampler(Samples): ...
+    >>> capabilities(Sampler)
+    ('samples',)
+    """
+    return tuple(name for name, ability in CAPABILITIES.items() if issubclass(model, ability))

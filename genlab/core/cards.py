@@ -1,0 +1,47 @@
+"""A card says what a model is, for a student and for the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import pydantic
+
+
+class Equation(NamedTuple):
+    """One equation in LaTeX with its name and its number in its source."""
+
+    name: str
+    latex: str
+    source: str
+
+
+class Scalar(NamedTuple):
+    """What a logged number means and which way is better."""
+
+    meaning: str
+    direction: Literal["lower", "higher", "neither"] = "lower"
+
+
+class Card(pydantic.BaseModel):
+    """Title, source, equations, departures, logged scalars and presets of one registered model.
+
+    `presets` maps "quick", "default" and "paper" to values of the model's parameters and of the
+    training settings, side by side; a preset that is left out equals the declared defaults.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    family: Literal[
+        "density", "autoencoder", "variational", "adversarial", "hybrid", "flow", "recognition"
+    ]
+    paper: str
+    year: int
+    link: str
+    summary: str
+    equations: tuple[Equation, ...]
+    departures: tuple[str, ...] = ()
+    scalars: Mapping[str, Scalar]
+    presets: Mapping[str, Mapping[str, Any]] = {}
+    sizes: str = "any size, grey or colour"

@@ -1,0 +1,1 @@
+"""One file, one idea; the registry finds every file in here."""

@@ -1,0 +1,1 @@
+"""What several models share: blocks, distributions, likelihoods, adversarial losses."""

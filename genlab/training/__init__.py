@@ -1,0 +1,1 @@
+"""The one loop: model + batches + settings -> a stream of events."""

@@ -1,0 +1,209 @@
+"""The one training loop: it yields events and does nothing else; whoever listens saves, shows or stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.core.batch import Batches, Step
+from genlab.core.capabilities import Descends, Fits
+from genlab.core.errors import FailedRunError, GenlabError
+from genlab.core.events import EpochFinished, Event, Finished, Progressed, Started
+from genlab.core.model import Model
+from genlab.core.seeding import aside, derived_seed, seed_everything
+from genlab.core.settings import TrainingSettings
+from genlab.training.device import autocast, resolve_device, resolve_precision
+from genlab.training.players import Minimiser, check_ownership
+from genlab.training.tally import Tally, first_not_finite
+
+
+class NotFiniteError(FailedRunError):
+    """A loss became NaN or infinite; `term` names it."""
+
+    def __init__(self, term: str, step: int) -> None:
+        super().__init__(f"The term {term!r} stopped being a finite number by step {step}.")
+        self.term = term
+
+
+class Training:
+    """One model, its data and its settings, ready to be iterated.
+
+    `for event in training.events(): …` trains; between two events everything stands still, so that
+    `state()` is exact: a run restored from it goes on to the bit as if it had not stopped. On steps
+    with nothing to report the loop yields None, so that the listener can stop at any step.
+    """
+
+    def __init__(self, model: Model, data: Batches, settings: TrainingSettings) -> None:
+        self.settings = settings
+        self.data = data
+        self.device = resolve_device(settings.device)
+        self.precision = resolve_precision(settings.precision, self.device)
+        self.model = model.to(self.device)
+        self.step = 0
+        self.epoch = 0  # finished epochs
+        self.seconds = 0.0
+        self.recent, self.whole = Tally(), Tally()
+        self.players: dict[str, torch.optim.Optimizer] = {}
+        if isinstance(model, Descends):
+            self.players = model.players()
+            check_ownership(model, self.players)
+        seed_everything(derived_seed(settings.seed, 1))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimisation steps in one epoch, at least one; a fit counts one step an iteration."""
+        if isinstance(self.model, Fits):
+            return 1
+        return self.data.steps(self.settings.batch_size)
+
+    def events(self) -> Iterator[Event | None]:
+        """Train to the end of the budget; raises `NotFiniteError` when a scalar is not a number."""
+        yield Started(
+            step=self.step,
+            epoch=self.epoch,
+            steps=self.settings.epochs * self.steps_per_epoch,
+            epochs=self.settings.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            device=str(self.device),
+            precision=self.precision,
+        )
+        if isinstance(self.model, Fits):
+            yield from self._fit(self.model)
+        elif isinstance(self.model, Descends):
+            yield from self._descend(self.model)
+        else:
+            raise GenlabError(f"{type(self.model).__name__} neither fits nor descends.")
+        yield Finished(step=self.step, epoch=self.epoch, seconds=self.seconds)
+
+    def _fit(self, model: Fits) -> Iterator[Event]:
+        batch = self.data.all("train", self.device)
+        began = time.perf_counter()
+        iterations = self.settings.epochs
+        for scalars in model.fit(batch, iterations=iterations, start=self.step):
+            took, began = time.perf_counter() - began, time.perf_counter()
+            self._refuse_not_finite(scalars)
+            self.step += 1
+            self.epoch += 1
+            self.seconds += took
+            yield self._progress(scalars, len(batch.images) / max(took, 1e-9), took)
+            yield EpochFinished(
+                step=self.step, epoch=self.epoch, scalars=scalars, seconds=self.seconds
+            )
+
+    def _descend(self, model: Descends) -> Iterator[Event | None]:
+        minimise = Minimiser(self.players, self.settings.gradient_clip)
+        log_every = max(1, min(50, self.steps_per_epoch // 10))
+        while self.epoch < self.settings.epochs:
+            self.model.train()
+            began, since = time.perf_counter(), self.step
+            skip = self.step - self.epoch * self.steps_per_epoch
+            batches = self.data.epoch(
+                self.settings.seed, self.epoch, self.settings.batch_size, self.device, skip
+            )
+            for batch in batches:
+                where = Step(self.step, self.epoch, self.steps_per_epoch)
+                with autocast(self.precision, self.device):
+                    logged = model.training_step(batch, where, minimise)
+                scalars = _scalars(minimise.take_losses(), logged)
+                self.recent.add(scalars)
+                self.whole.add(scalars)
+                self.step += 1
+                if self.step % log_every:
+                    yield None
+                    continue
+                means, self.recent = self.recent.means(), Tally()
+                self._refuse_not_finite(means)
+                took, done = time.perf_counter() - began, self.step - since
+                self.seconds += took
+                began, since = time.perf_counter(), self.step
+                rate = done * self.settings.batch_size / max(took, 1e-9)
+                yield self._progress(means, rate, took / done)
+            self.seconds += time.perf_counter() - began
+            yield self._finish_epoch(model)
+
+    def _finish_epoch(self, model: Descends) -> EpochFinished:
+        means, self.whole = self.whole.means(), Tally()
+        self._refuse_not_finite(means)
+        self.epoch += 1
+        return EpochFinished(
+            step=self.step,
+            epoch=self.epoch,
+            scalars=means,
+            validation=self.validate(model),
+            seconds=self.seconds,
+        )
+
+    def validate(self, model: Descends) -> dict[str, float]:
+        """Mean validation scalars over the held-out images, with noise of their own."""
+        tally = Tally()
+        self.model.eval()
+        with aside(derived_seed(self.settings.seed, 2)), torch.no_grad():
+            for batch in self.data.in_order("validation", self.settings.batch_size, self.device):
+                scalars = model.validation_step(batch)
+                if not scalars:
+                    break
+                tally.add(scalars, weight=len(batch.images))
+        self.model.train()
+        return tally.means()
+
+    def _progress(self, scalars: Mapping[str, float], rate: float, per_step: float) -> Progressed:
+        left = self.settings.epochs * self.steps_per_epoch - self.step
+        return Progressed(
+            step=self.step,
+            epoch=self.epoch,
+            scalars=scalars,
+            images_per_second=rate,
+            seconds_left=max(0, left) * per_step,
+        )
+
+    def _refuse_not_finite(self, scalars: Mapping[str, float]) -> None:
+        term = first_not_finite(scalars)
+        if term:
+            raise NotFiniteError(term, self.step)
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the model's weights that going on needs: tensors and plain values only."""
+        return {
+            "players": {name: player.state_dict() for name, player in self.players.items()},
+            "generators": _generators(self.device),
+            "step": self.step,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "recent": self.recent.state(),
+            "whole": self.whole.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`; the model's weights are restored beside it."""
+        for name, player in self.players.items():
+            player.load_state_dict(state["players"][name])
+        for device, generator in state["generators"].items():
+            if device == "cpu":
+                torch.set_rng_state(generator.cpu())
+            elif device == self.device.type:
+                torch.get_device_module(device).set_rng_state(generator.cpu())
+        self.step, self.epoch = state["step"], state["epoch"]
+        self.seconds = state["seconds"]
+        self.recent.load(state["recent"])
+        self.whole.load(state["whole"])
+
+
+def _scalars(losses: Mapping[str, Tensor], logged: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One player's loss is `loss`; several are `loss_<player>`, and `loss` is their sum unless given."""
+    if len(losses) == 1:
+        return {"loss": next(iter(losses.values())), **logged}
+    named = {f"loss_{name}": loss for name, loss in losses.items()}
+    if "loss" not in logged:
+        named = {"loss": torch.stack(list(losses.values())).sum(), **named}
+    return {**named, **logged}
+
+
+def _generators(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device.type).get_rng_state()
+    return states
