@@ -1,0 +1,25 @@
+"""What all tests share: where the optional reference data lies, one thread, and a laboratory of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data beside the checkout; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("GENLAB_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"reference data is not here ({folder}); set GENLAB_SHARED to its folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test touches the person's own laboratory."""
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path / "home"))
