@@ -1,0 +1,101 @@
+"""What exploring a run returns: arrays and images side by side, frozen, with the words for their caption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from genlab.figures.images import Images
+
+
+class Encoded(NamedTuple):
+    """Codes of images: `mean` (N, D), and `log_var` (N, D) or None when codes are points."""
+
+    mean: np.ndarray
+    log_var: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """One code moved along one dimension at a time, the dimensions ordered by their mean KL.
+
+    `images` has one row for each of `dimensions` (R,) and one column for each of `values` (R, steps);
+    `kl` (R,) is each dimension's mean KL in nats, or None where codes have no variance.
+    """
+
+    images: Images
+    dimensions: np.ndarray
+    values: np.ndarray
+    kl: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """Anchors with their reconstructions and `draws` sampled positives and negatives each.
+
+    Row a * draws + k of `positives`, `negatives` and of every array belongs to anchor a, draw k.
+    Codes are (N, D) and (N * draws, D). `distances` has for "code", "pixel" the Euclidean distances
+    (N * draws,) of "positive" and "negative" from the anchor: in latent space, and between the decoded
+    anchor and the decoded sample as root mean squares over pixel values.
+    """
+
+    anchors: Images
+    reconstructions: Images
+    positives: Images
+    negatives: Images
+    anchor_codes: np.ndarray
+    positive_codes: np.ndarray
+    negative_codes: np.ndarray
+    distances: Mapping[str, Mapping[str, np.ndarray]]
+    global_mean: np.ndarray
+    draws: int = 1
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Codes laid out in 2 or 3 dimensions: `points` (N, 2 or 3) of the images `indices` (N,).
+
+    `labels` (N,) or None; `scalars` are more numbers to colour by, such as "kl" (N,); `explained` is the share of
+    variance of each PCA axis (else None); `axes` names the coordinates.
+    """
+
+    points: np.ndarray
+    indices: np.ndarray
+    labels: np.ndarray | None
+    scalars: Mapping[str, np.ndarray]
+    axes: tuple[str, ...]
+    method: str
+    explained: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LatentStatistics:
+    """How codes lie, over `count` images: `mean` (D,) and `variance` (D,) of the posterior means,
+    `kl` (D,) mean KL of each dimension in nats or None, `active` (D,) where the variance exceeds 0.01.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    kl: np.ndarray | None
+    active: np.ndarray
+    count: int
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest images of the run's set: `indices` (N, k) and `distances` (N, k) in code space."""
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """log p(x) of each image in nats (N,): `kind` is "exact" or "bound" (a lower one), `measure` is "density" or "binary"."""
+
+    values: np.ndarray
+    kind: str
+    measure: str
