@@ -1,0 +1,86 @@
+"""What is shared by the pages of a session: the workspace, the registry and what was chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+import genlab
+from genlab.ui.messages import empty_state
+
+if TYPE_CHECKING:
+    from genlab.core.registry import Entry
+
+
+@st.cache_resource(show_spinner=False)
+def _workspace(home: str) -> genlab.Workspace:
+    return genlab.Workspace(home or None)
+
+
+def get_workspace() -> genlab.Workspace:
+    """The laboratory of this server, opened once for each `GENLAB_HOME`."""
+    return _workspace(os.environ.get("GENLAB_HOME", ""))
+
+
+@st.cache_resource(show_spinner="Loading the models (a few seconds, once) …")
+def get_models() -> Mapping[str, Entry]:
+    """Every registered model by name; the first call imports torch."""
+    from genlab.core.registry import models
+
+    return models()
+
+
+def remember(key: str, value: str) -> None:
+    """Choose `value` under `key` ("run", "data", "model") for the pages that are shown next."""
+    st.session_state[f"chosen-{key}"] = value
+    st.session_state.pop(f"choose-{key}", None)
+
+
+def _choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None) -> str:
+    """A selectbox over names whose choice survives a change of page and stands in the address."""
+    names = list(titles)
+    wanted = st.session_state.get(f"chosen-{key}") or st.query_params.get(key) or ""
+    chosen: str = st.selectbox(
+        label,
+        names,
+        index=names.index(wanted) if wanted in titles else 0,
+        format_func=lambda name: titles.get(name, name),
+        key=f"choose-{key}",
+        help=help,
+    )
+    st.session_state[f"chosen-{key}"] = chosen
+    if st.query_params.get(key) != chosen:
+        st.query_params[key] = chosen
+    return chosen
+
+
+def choose_run(*capabilities: str, key: str = "run", label: str = "Run", purpose: str = "") -> genlab.Run:
+    """Let the person choose among the runs that have a checkpoint and can do `capabilities`.
+
+    The choice is kept in the address and across pages. Where no run fits, says so (`purpose`, such as
+    "draw images") with a way to the Train page and stops the script.
+    """
+    every = [run for run in get_workspace().runs if run.status != "queued"]
+    able = {run.id: run for run in every if run.can(*capabilities)}
+    doing = purpose or "do this"
+    if not able:
+        reason = f"None of the {len(every)} runs here can {doing}." if every else "There is no run yet."
+        empty_state("No run for this page", f"{reason} Train one that can.", link="train", label="Train a model")
+        st.stop()
+    titles = {run.id: f"{run.name} · {run.config.model} · {run.config.data.title}" for run in able.values()}
+    lacking = len(every) - len(able)
+    help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
+    return able[_choose(label, titles, key, help)]
+
+
+def choose_image_set(*, key: str = "data", label: str = "Image set", help: str | None = None) -> Any:
+    """Let the person choose an image set; returns its `SetInfo`, which is cheap and decodes nothing."""
+    infos = {info.name: info for info in get_workspace().datasets.infos()}
+    if not infos:
+        empty_state("No images yet", "Import some on the Data page.", link="data", label="Import images")
+        st.stop()
+    titles = {name: f"{info.title} · {info.count:,} images · {info.shape}" for name, info in infos.items()}
+    return infos[_choose(label, titles, key, help)]
