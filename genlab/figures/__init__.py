@@ -1,5 +1,28 @@
 """Tables and arrays in, Plotly figures and pictures out: pure functions with one look."""
 
+from genlab.figures.compare import metric_bars
+from genlab.figures.curves import Curve, loss_curves
 from genlab.figures.images import Images
+from genlab.figures.latent import decoded_plane, displacement_bars, explained_variance, kl_bars, triplet_distances
+from genlab.figures.palette import PALETTE, SEQUENTIAL, colour, styled
+from genlab.figures.scatter import projection_scatter
+from genlab.figures.table import rows, to_csv
 
-__all__ = ["Images"]
+__all__ = [
+    "PALETTE",
+    "SEQUENTIAL",
+    "Curve",
+    "Images",
+    "colour",
+    "decoded_plane",
+    "displacement_bars",
+    "explained_variance",
+    "kl_bars",
+    "loss_curves",
+    "metric_bars",
+    "projection_scatter",
+    "rows",
+    "styled",
+    "to_csv",
+    "triplet_distances",
+]

@@ -118,9 +118,8 @@ class Images:
             )
         if ending == ".gif":
             return self.gif(path)
-        options = {"lossless": True} if ending == ".webp" else {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.grid(columns, **layout).save(path, **options)
+        self.grid(columns, **layout).save(path, lossless=True)  # what is not WebP passes over the option
         return path
 
     def gif_bytes(self, milliseconds: int = 80, *, scale: int | None = None, bounce: bool = False) -> bytes:
