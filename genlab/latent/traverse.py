@@ -1,0 +1,33 @@
+"""Traversals: one code, one dimension at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+ACTIVE = 0.01  # variance of the posterior mean above which a unit counts as active (Burda et al., 2016)
+
+
+def kl_per_dimension(mean: np.ndarray, log_var: np.ndarray) -> np.ndarray:
+    """Mean over images of ½ (μ² + σ² − 1 − log σ²), from (N, D) to (D,) nats: what each dimension carries.
+
+    >>> kl_per_dimension(np.array([[2.0, 0.0]]), np.zeros((1, 2))).tolist()
+    [2.0, 0.0]
+    """
+    mean, log_var = (np.asarray(array, dtype=np.float64) for array in (mean, log_var))
+    return 0.5 * (mean**2 + np.exp(log_var) - 1 - log_var).mean(0)
+
+
+def order(importance: np.ndarray) -> np.ndarray:
+    """Dimensions from the most important to the least; equal ones stay in their order."""
+    return np.argsort(-np.asarray(importance), kind="stable")
+
+
+def traversal(code: np.ndarray, dimensions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Copies of a code (D,) whose dimension `dimensions[r]` is set to each of `values[r]`: (R, S, D).
+
+    >>> traversal(np.array([5.0, 6.0]), np.array([1]), np.array([[-1.0, 1.0]])).tolist()
+    [[[5.0, -1.0], [5.0, 1.0]]]
+    """
+    codes = np.tile(np.asarray(code, dtype=np.float64), (*values.shape, 1))
+    np.put_along_axis(codes, np.broadcast_to(dimensions[:, None, None], (*values.shape, 1)), values[..., None], axis=2)
+    return codes
