@@ -86,7 +86,7 @@ def direction(with_it: np.ndarray, without_it: np.ndarray) -> np.ndarray:
 
 
 def along(codes: np.ndarray, towards: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
-    """z + s · direction for codes (N, D) and every strength s: (N, S, D)."""
+    """The moves z + s · direction of codes (N, D) and every strength s: (N, S, D)."""
     return np.asarray(codes, dtype=np.float64)[:, None] + np.asarray(strengths)[:, None] * towards
 
 
