@@ -169,3 +169,55 @@ def test_naive_bayes_fits_once_and_reports(digits: Batch) -> None:
     before = model.log_theta.clone()
     assert list(model.fit(digits, iterations=10, start=1)) == []
     assert torch.equal(before, model.log_theta)
+
+
+# --- Gaussian naive Bayes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", [1e-9, 0.1])
+def test_gaussian_naive_bayes_equals_scikit_learn(digits: Batch, smoothing: float) -> None:
+    from sklearn.naive_bayes import GaussianNB
+
+    flat = digits.images.flatten(1).double().numpy()
+    oracle = GaussianNB(var_smoothing=smoothing).fit(flat, digits.labels.numpy())
+    model = fitted("gaussian_naive_bayes", digits, var_smoothing=smoothing)
+    np.testing.assert_allclose(model.means.numpy(), oracle.theta_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(model.variances.numpy(), oracle.var_, rtol=1e-9)
+    joint = torch.from_numpy(oracle.predict_joint_log_proba(flat))
+    torch.testing.assert_close(model.log_joint(digits.images), joint, rtol=1e-9, atol=1e-8)
+    torch.testing.assert_close(model.log_likelihood(digits.images), joint.logsumexp(1), rtol=1e-9, atol=1e-8)
+    assert model.pixel_measure == "density"
+
+
+def test_a_shared_variance_pools_the_classes_and_makes_borders_planes(digits: Batch) -> None:
+    model = fitted("gaussian_naive_bayes", digits, variance="shared", var_smoothing=0.01)
+    flat, labels = digits.images.flatten(1).double().numpy(), digits.labels.numpy()
+    pooled = sum(((flat[labels == c] - flat[labels == c].mean(0)) ** 2).sum(0) for c in range(10)) / len(flat)
+    expected = pooled + 0.01 * flat.var(0).max()
+    np.testing.assert_allclose(model.variances.numpy(), np.tile(expected, (10, 1)), rtol=1e-10)
+    a, b = digits.images[:1], digits.images[1:2]
+    line = torch.cat([a, (a + b) / 2, b])
+    odds = model.log_joint(line)[:, 4] - model.log_joint(line)[:, 7]
+    assert odds[1].item() == pytest.approx((odds[0] + odds[2]).item() / 2, rel=1e-6)  # linear along a line
+    bent = fitted("gaussian_naive_bayes", digits, var_smoothing=0.01).log_joint(line)
+    assert abs((bent[1] - (bent[0] + bent[2]) / 2)[4] - (bent[1] - (bent[0] + bent[2]) / 2)[7]) > 0.1
+
+
+def test_gaussian_naive_bayes_samples_have_the_fitted_moments(digits: Batch) -> None:
+    shrunk = Batch(0.4 + 0.2 * digits.images, digits.labels)  # far from 0 and 1, where samples are cut off
+    model = fitted("gaussian_naive_bayes", shrunk)
+    draw = model.sample_labels(torch.full((4000,), 7), generator=torch.Generator().manual_seed(0)).flatten(1)
+    deviation = model.variances[7].sqrt()
+    assert ((draw.mean(0) - model.means[7]).abs() / deviation).max() < 5 / math.sqrt(4000)
+    assert (draw.std(0) / deviation - 1).abs().max() < 5 / math.sqrt(8000)
+    cold = model.sample_labels(torch.tensor([7]), temperature=0).flatten()
+    torch.testing.assert_close(cold.double(), model.means[7], rtol=0, atol=1e-7)
+
+
+def test_gaussian_naive_bayes_gives_an_empty_class_the_moments_of_all(digits: Batch) -> None:
+    model = fitted("gaussian_naive_bayes", digits, 11)
+    assert torch.isfinite(model.log_likelihood(digits.images)).all()
+    flat = digits.images.flatten(1).double()
+    torch.testing.assert_close(model.means[10], flat.mean(0))
+    with pytest.raises(BadInputError, match="Class 10 had no training images"):
+        model.sample_labels(torch.tensor([10]))
