@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -44,41 +43,27 @@ def show_picture(picture: Image, caption: str, *, key: str, width: int | None = 
         st.download_button("Download PNG", content, download, "image/png", key=f"png-{key}", icon=":material/download:")
 
 
-def table_csv(table: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> str:
-    """A table, given as columns or as rows, as CSV.
-
-    >>> table_csv({"step": [1, 2], "loss": [0.5, 0.25]}).split()
-    ['step,loss', '1,0.5', '2,0.25']
-    >>> table_csv([{"a": 1}, {"a": 2, "b": 3}]).split()
-    ['a,b', '1,', '2,3']
-    """
-    if isinstance(table, Mapping):
-        names = list(table)
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*table.values(), strict=True)]
-    else:
-        rows = [dict(row) for row in table]
-        names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def show_figure(
-    figure: Figure,
-    caption: str,
-    *,
-    key: str,
-    table: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
-    **options: Any,
+    figure: Figure, caption: str, *, key: str, data: Callable[[], str] | None = None, **options: Any
 ) -> Any:
-    """A chart in the theme of the page, its caption and its data as CSV; returns what `plotly_chart` returns."""
+    """A chart in the theme of the page, its caption and its numbers; returns what `plotly_chart` returns.
+
+    The numbers are those drawn, as CSV; `data` gives another CSV, called when somebody downloads it.
+    """
+    from genlab.figures import to_csv
+
     selected = st.plotly_chart(figure, key=f"figure-{key}", theme="streamlit", config={"displaylogo": False}, **options)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(caption)
         st.download_button(
-            "CSV", lambda: table_csv(table), f"{key}.csv", "text/csv", key=f"csv-{key}", type="tertiary",
-            icon=":material/download:", help="The data of this chart", on_click="ignore",
-        )  # fmt: skip
+            "CSV",
+            data or (lambda: to_csv(figure)),
+            f"{key}.csv",
+            "text/csv",
+            key=f"csv-{key}",
+            type="tertiary",
+            icon=":material/download:",
+            help="The numbers of this chart",
+            on_click="ignore",
+        )
     return selected
