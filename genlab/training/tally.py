@@ -25,9 +25,10 @@ class Tally:
 
     def add(self, scalars: Mapping[str, Tensor], weight: int = 1) -> None:
         """Add one observation of every scalar, counted `weight` times."""
-        values = torch.stack([value.float() for value in scalars.values()])
+        self.names = self.names or tuple(scalars)
+        values = torch.stack([scalars[name].float() for name in self.names])  # by name: their order may change
         if self.sums is None:
-            self.names, self.sums = tuple(scalars), values * weight
+            self.sums = values * weight
         else:
             self.sums += values * weight
         self.count += weight
