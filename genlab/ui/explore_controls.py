@@ -1,0 +1,77 @@
+"""Small controls that the exploring pages share: seeds, downloads, and what a wanted run lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+import genlab
+from genlab.core.errors import GenlabError
+from genlab.ui.cards import words
+from genlab.ui.state import choose_run, get_workspace
+
+LARGEST_SEED = 2**31 - 1
+TYPES = {"png": "image/png", "gif": "image/gif", "zip": "application/zip", "csv": "text/csv"}
+
+
+def explorable_run(*capabilities: str, purpose: str) -> genlab.Run:
+    """Let the person choose a run with these abilities; one that was asked for and lacks them is explained."""
+    wanted = st.query_params.get("run") or st.session_state.get("chosen-run")
+    if wanted:
+        _explain(wanted, capabilities, purpose)
+    return choose_run(*capabilities, purpose=purpose)
+
+
+def _explain(wanted: str, capabilities: tuple[str, ...], purpose: str) -> None:
+    try:
+        run = get_workspace().runs[wanted]
+    except GenlabError:
+        st.info(f"There is no run “{wanted}” here any more; another one is shown.", icon=":material/info:")
+        return
+    lacking = [words(name) for name in capabilities if not run.can(name)]
+    if lacking:
+        st.info(
+            f"“{run.title}” cannot {purpose}: a {run.config.model} model does not do this ({', '.join(lacking)}). "
+            "The runs below can.",
+            icon=":material/info:",
+        )
+
+
+def seed_input(key: str = "seed", *, help: str = "The same seed gives the same images again.") -> int:
+    """A seed that stands in the address, with a die for another one."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        seed = st.number_input("Seed", 0, LARGEST_SEED, 0, key=key, bind="query-params", help=help)
+        st.button(
+            "", icon=":material/casino:", key=f"{key}-next", help="Another seed", on_click=_another_seed, args=(key,)
+        )
+    return int(seed)
+
+
+def _another_seed(key: str) -> None:
+    st.session_state[key] = (int(st.session_state[key]) + 1) % LARGEST_SEED
+
+
+def offer(label: str, content: bytes | str | Callable[[], bytes | str], file: str) -> None:
+    """A download that leaves the page as it is; a function is called when the button is pressed."""
+    st.download_button(
+        label,
+        content,
+        file,
+        TYPES.get(file.rpartition(".")[2], "application/octet-stream"),
+        key=f"offer-{file}",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def file_stem(run: genlab.Run, what: str) -> str:
+    """A file name that says which run a picture came from.
+
+    >>> from types import SimpleNamespace
+    >>> file_stem(SimpleNamespace(name="My run: é", id="x"), "samples")
+    'my-run-samples'
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", run.name.lower()).strip("-") or run.id
+    return f"{name}-{what}"

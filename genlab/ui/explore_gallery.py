@@ -1,0 +1,58 @@
+"""A few pictures with a line of text each, laid out by the browser so that they fit any width and theme."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from genlab.figures.images import Images
+
+FIGURE = "margin:0;text-align:center;font-size:.8rem;line-height:1.25;opacity:.95"
+PICTURE = "width:100%;display:block;image-rendering:pixelated;border-radius:.35rem"
+
+
+def data_url(picture: Any) -> str:
+    """A Pillow picture as a PNG that travels inside the page itself, which saves a round trip."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def page_grey() -> int:
+    """The grey level of the page's ground, for the gaps between pictures."""
+    return 20 if st.context.theme.type == "dark" else 255
+
+
+def labelled_images(images: Images, labels: Sequence[str], caption: str, *, key: str, size: int = 104) -> None:
+    """Pictures at most `size` pixels wide with a label below each, flowing into as many rows as needed."""
+    figures = "".join(
+        f'<figure style="{FIGURE}"><img src="{data_url(images.picture(index))}" alt="{html.escape(label)}" '
+        f'style="{PICTURE}"><figcaption>{html.escape(label)}</figcaption></figure>'
+        for index, label in enumerate(labels)
+    )
+    grid = f"display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax({size * 2 // 3}px,{size}px))"
+    _show(f'<div style="{grid}">{figures}</div>', caption, key)
+
+
+def labelled_rows(images: Images, labels: Sequence[str], columns: int, caption: str, *, key: str) -> None:
+    """One strip of `columns` pictures for each label, the label in front of it."""
+    gap = {"gap": max(1, images.array.shape[3] // 24), "background": page_grey(), "scale": 1}
+    rows = "".join(
+        f'<div style="font-size:.8rem;align-self:center;white-space:pre-line">{html.escape(label)}</div>'
+        f'<img src="{data_url(images[row * columns : (row + 1) * columns].grid(columns, **gap))}" '
+        f'alt="{html.escape(label)}" style="{PICTURE}">'
+        for row, label in enumerate(labels)
+    )
+    grid = "display:grid;gap:.3rem .8rem;grid-template-columns:minmax(3.5rem,max-content) 1fr"
+    _show(f'<div style="{grid};max-width:{min(1100, 110 + columns * 110)}px">{rows}</div>', caption, key)
+
+
+def _show(body: str, caption: str, key: str) -> None:
+    with st.container(key=f"pixels-{key}", gap="small"):
+        st.html(body)
+        st.caption(caption)

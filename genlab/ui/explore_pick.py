@@ -1,0 +1,194 @@
+"""Choosing the images that a page works on: by number, by clicking on them, or from files."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.core.errors import BadInputError
+from genlab.figures.images import Images
+from genlab.ui.explore_gallery import data_url
+
+if TYPE_CHECKING:
+    from genlab.data.imageset import ImageSet
+
+PER_PAGE = 40
+ACROSS = 10
+_THUMBNAILS = st.components.v2.component(
+    "genlab_thumbnails",
+    html="<div class='thumbnails'></div>",
+    css="""
+.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.6rem, 1fr)); gap: .35rem; }
+button { border: 3px solid transparent; border-radius: .45rem; padding: 0; cursor: pointer; aspect-ratio: 1;
+  background-repeat: no-repeat; background-color: var(--st-secondary-background-color); image-rendering: pixelated; }
+button:hover, button:focus-visible { border-color: var(--st-text-color); outline: none; }
+button[aria-pressed=true] { border-color: var(--st-primary-color); box-shadow: 0 0 0 2px var(--st-primary-color); }
+""",
+    js="""
+export default function ({ data, parentElement, setTriggerValue }) {
+  const box = parentElement.querySelector(".thumbnails");
+  box.replaceChildren(...data.items.map((item, place) => {
+    const button = document.createElement("button");
+    const x = place % data.across, y = Math.floor(place / data.across);
+    button.style.backgroundImage = `url(${data.sheet})`;
+    button.style.backgroundSize = `${data.across * 100}% ${data.down * 100}%`;
+    button.style.backgroundPosition =
+      `${data.across > 1 ? x / (data.across - 1) * 100 : 0}% ${data.down > 1 ? y / (data.down - 1) * 100 : 0}%`;
+    button.style.aspectRatio = data.proportion;
+    button.title = button.ariaLabel = item.name;
+    button.ariaPressed = String(item.chosen);
+    button.onclick = () => setTriggerValue("picked", item.number);
+    return button;
+  }));
+}
+""",
+)
+
+
+class Chosen(NamedTuple):
+    """The images a person chose, a short name for each, and their numbers in the run's set (None for files)."""
+
+    images: Images
+    names: list[str]
+    numbers: np.ndarray | None
+
+
+def choose_images(
+    run: genlab.Run, *, key: str, start: Sequence[int] = (0,), fewest: int = 1, most: int = 8, label: str = "Images"
+) -> Chosen:
+    """Let the person choose `fewest` to `most` images of the run's set, or upload some.
+
+    Raises `BadInputError` with one sentence while the choice cannot be used.
+    """
+    origin = st.segmented_control(
+        "Where from", ("The run's images", "My files"), default="The run's images", key=f"{key}-origin", required=True
+    )
+    if origin == "My files":
+        return _uploaded(run, key, fewest, most)
+    images = run.images
+    numbers = _numbers(images, key, start, fewest, most, label)
+    chosen = Images(np.asarray(images.images[numbers]))
+    return Chosen(chosen, [image_name(images, number) for number in numbers], numbers)
+
+
+def image_name(images: ImageSet, number: int) -> str:
+    """What an image is called in captions: its number, and its class where there is one."""
+    if images.labels is None:
+        return f"image {number}"
+    return f"image {number} ({images.class_names[int(images.labels[number])]})"
+
+
+def parse_numbers(text: str, count: int, *, fewest: int = 1, most: int = 8) -> list[int]:
+    """Numbers of images from what a person typed: "3, 8" or "3-6"; each below `count`.
+
+    >>> parse_numbers("3, 8-10", 100)
+    [3, 8, 9, 10]
+    """
+    numbers: list[int] = []
+    for part in re.split(r"[,;\s]+", text.strip()):
+        span = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
+        if not span:
+            raise BadInputError(f"“{part}” is not the number of an image; write numbers such as 3, 8 or a range 3-6.")
+        first, last = int(span[1]), int(span[2] or span[1])
+        if max(first, last) >= count:
+            raise BadInputError(f"There is no image {max(first, last)}; the set has {count}, numbered from 0.")
+        numbers += range(first, min(last, first + most) + 1)
+    if not fewest <= len(numbers) <= most:
+        wanted = f"{fewest} to {most}" if fewest < most else str(most)
+        raise BadInputError(f"Choose {wanted} images; at the moment it is {len(numbers)}.")
+    return numbers
+
+
+def _numbers(images: ImageSet, key: str, start: Sequence[int], fewest: int, most: int, label: str) -> np.ndarray:
+    default = ", ".join(str(min(number, images.count - 1)) for number in start)
+    text = st.text_input(
+        f"{label} (numbers)",
+        default,
+        key=key,
+        bind="query-params",
+        help=f"{fewest} to {most} numbers from 0 to {images.count - 1}, such as 3, 8 or 3-6; or click on pictures below.",
+    )
+    with st.expander("Pick from pictures", icon=":material/grid_view:"):
+        _browser(images, key, text, most)
+    return np.array(parse_numbers(text, images.count, fewest=fewest, most=most))
+
+
+def _browser(images: ImageSet, key: str, text: str, most: int) -> None:
+    """One page of thumbnails; a click puts an image into the choice, or takes it out."""
+    listed = np.arange(images.count)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if images.labels is not None:
+            every = ("every class", *images.class_names)
+            name = st.selectbox("Class", every, key=f"{key}-class")
+            if name != every[0]:
+                listed = np.flatnonzero(images.labels == images.class_names.index(name))
+        pages = max(1, -(-len(listed) // PER_PAGE))
+        page = st.number_input(f"Page of {pages}", 1, pages, key=f"{key}-page")
+    shown = listed[(int(page) - 1) * PER_PAGE : int(page) * PER_PAGE]
+    if not len(shown):
+        st.caption("No image of this class.")
+        return
+    chosen = set(re.findall(r"\d+", text))
+    thumbnails = Images(np.asarray(images.images[shown]))
+    height, width = thumbnails.array.shape[2:]
+    data = {
+        "sheet": data_url(thumbnails.grid(ACROSS, gap=0, scale=1)),
+        "across": min(ACROSS, len(shown)),
+        "down": -(-len(shown) // ACROSS),
+        "proportion": f"{width} / {height}",
+        "items": [
+            {"number": int(number), "name": image_name(images, number), "chosen": str(number) in chosen}
+            for number in shown
+        ],
+    }
+    _THUMBNAILS(key=f"{key}-thumbnails", data=data, on_picked_change=lambda: _toggle(key, most))
+
+
+def _toggle(key: str, most: int) -> None:
+    """Put the clicked image into the choice or take it out; beyond `most` the oldest gives way."""
+    number = st.session_state[f"{key}-thumbnails"].picked
+    if number is None:
+        return
+    chosen = re.findall(r"\d+", st.session_state[key]) if "-" not in st.session_state[key] else []
+    picked = str(int(number))
+    if picked in chosen and len(chosen) > 1:
+        chosen.remove(picked)
+    elif picked not in chosen:
+        chosen = [*chosen, picked][-most:]
+    st.session_state[key] = ", ".join(chosen)
+
+
+def _uploaded(run: genlab.Run, key: str, fewest: int, most: int) -> Chosen:
+    shape = run.config.data.shape
+    files = st.file_uploader(
+        "Image files",
+        accept_multiple_files=True,
+        key=f"{key}-files",
+        help=f"Any size and format; each is cropped to the middle and brought to {shape[1]}x{shape[2]}, as this run needs.",
+    )
+    if len(files) < fewest:
+        st.info(f"Add {'an image' if fewest == 1 else f'at least {fewest} images'} from your files.")
+        st.stop()
+    arrays = [read_image(file.name, file.getvalue(), shape) for file in files[:most]]
+    if len(files) > most:
+        st.caption(f"Only the first {most} of {len(files)} files are used here.")
+    return Chosen(Images(np.stack(arrays)), [file.name for file in files[:most]], None)
+
+
+def read_image(name: str, content: bytes, shape: Sequence[int]) -> np.ndarray:
+    """Pixels (C, H, W) uint8 of a file's bytes, brought to a run's shape; `BadInputError` names the file."""
+    from genlab.data.decode import decode
+    from genlab.data.fitting import fit_image
+
+    channels, height, width = shape
+    try:
+        picture = decode(io.BytesIO(content), at_least=(height, width))
+    except BadInputError as error:
+        raise BadInputError(f"“{name}” {error}; choose another file.") from error
+    return fit_image(picture.convert("L" if channels == 1 else "RGB"), (height, width))
