@@ -45,9 +45,7 @@ class ArrayBatches:
         whole, rest = divmod(self.count("train"), batch_size)
         return max(1, whole + (rest > 1))
 
-    def epoch(
-        self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0
-    ) -> Iterator[Batch]:
+    def epoch(self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0) -> Iterator[Batch]:
         """Shuffled training batches of one epoch, the last one possibly smaller."""
         generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
         order = torch.randperm(self.count("train"), generator=generator).numpy()

@@ -1,0 +1,205 @@
+"""The image sets of a laboratory: bundled, imported and thrown away."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from genlab.core.errors import BadInputError, UnknownNameError
+from genlab.data.bundled import BUNDLED, make_bundled
+from genlab.data.fitting import Size
+from genlab.data.imageset import ImageSet, SetInfo, open_set, read_info, write_info
+from genlab.data.importing import Progress, import_images, source_title
+from genlab.data.sources import Source
+
+_STALE = 24 * 3600.0
+
+
+class Datasets:
+    """The image sets under one laboratory's root, safe for several processes at once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     Datasets(Path(root))["digits-8"].count
+    1797
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.folder = Path(root) / "datasets"
+
+    def __iter__(self) -> Iterator[str]:
+        return (info.name for info in self.infos())
+
+    def __len__(self) -> int:
+        return len(self.infos())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in BUNDLED or name in self._present())
+
+    def __getitem__(self, name: str) -> ImageSet:
+        """Open a set, making a bundled one at its first use; raises `UnknownNameError`."""
+        if name in self._present():
+            return open_set(self.folder / name)
+        if name not in BUNDLED:
+            raise UnknownNameError("image set", name, [*self])
+        try:
+            return make_bundled(name, self.folder / name)
+        except BadInputError:  # another process was quicker
+            return open_set(self.folder / name)
+
+    def infos(self) -> list[SetInfo]:
+        """What is known of every set, the newest import first and the bundled ones last; no pixels are read.
+
+        A set whose description is damaged is left out; opening it by its name says what is wrong.
+        """
+        present = {}
+        for name in self._present():
+            with suppress(BadInputError):
+                present[name] = read_info(self.folder / name)
+        own = [info for name, info in present.items() if name not in BUNDLED]
+        own.sort(key=lambda info: info.created, reverse=True)
+        return own + [present.get(name, bundled.info) for name, bundled in BUNDLED.items()]
+
+    def add(
+        self,
+        source: Source,
+        *,
+        name: str = "",
+        size: Size | None = None,
+        grey: bool | None = None,
+        fit: str = "crop",
+        background: str = "white",
+        progress: Progress | None = None,
+    ) -> ImageSet:
+        """Import a path or a list of (file name, bytes); content that is here already gives that very set.
+
+        The name defaults to the source's; a name that is taken gets a number. See `genlab.data.import_images`.
+        """
+        self._sweep()
+        title = name or source_title(source)
+        new = self.folder / f".new-{uuid.uuid4().hex}"
+        imported = import_images(
+            source, new, name=title, size=size, grey=grey, fit=fit, background=background, progress=progress
+        )
+        try:
+            same = (info.name for info in self.infos() if info.hash == imported.hash)
+            if present := next(same, None):
+                return open_set(self.folder / present)
+            return self._settle(imported, _slug(title))
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def resolve(self, name_or_path: str | os.PathLike[str] | ImageSet) -> ImageSet:
+        """The set of a name, or of a path that is imported once for each content it has had."""
+        if isinstance(name_or_path, ImageSet):
+            return name_or_path
+        name = os.fspath(name_or_path)
+        if name in self:
+            return self[name]
+        path = Path(name).expanduser()
+        if not path.exists():
+            if os.sep in name or path.suffix:
+                raise BadInputError(f"{path} does not exist; give the name of an image set or a path to images.")
+            raise UnknownNameError("image set", name, [*self])
+        if (path / "set.json").is_file():
+            return open_set(path)
+        seen, key = self._seen(), _fingerprint(path)
+        if seen.get(key) not in self._present():
+            seen[key] = self.add(path).name
+            self._remember(seen)
+        return self[seen[key]]
+
+    def remove(self, name: str) -> None:
+        """Move a set to the trash, from where `restore` brings it back."""
+        if name not in self._present():
+            if name in BUNDLED:
+                raise BadInputError(f"{name} is bundled and takes no space yet; there is nothing to remove.")
+            raise UnknownNameError("image set", name, self._present())
+        self._trash.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).rename(self._trash / f"{name}~{time.time_ns()}")
+
+    def restore(self, name: str) -> ImageSet:
+        """Bring the last removed set of that name back; raises when the name is taken by now."""
+        candidates = sorted(path for path in self._trashed() if path.name.rpartition("~")[0] == name)
+        if not candidates:
+            raise UnknownNameError("removed image set", name, [info.name for info in self.trash()])
+        if name in self._present():
+            raise BadInputError(f"An image set called {name!r} is here; remove it before restoring the older one.")
+        candidates[-1].rename(self.folder / name)
+        return open_set(self.folder / name)
+
+    def trash(self) -> list[SetInfo]:
+        """What is in the trash, the latest first."""
+        latest = sorted(self._trashed(), key=lambda path: path.name.rpartition("~")[2], reverse=True)
+        return [read_info(path) for path in latest]
+
+    @property
+    def _trash(self) -> Path:
+        return self.folder / ".trash"
+
+    def _trashed(self) -> list[Path]:
+        return [file.parent for file in self._trash.glob("*/set.json")]
+
+    def _present(self) -> list[str]:
+        return sorted(file.parent.name for file in self.folder.glob("[!.]*/set.json"))
+
+    def _settle(self, imported: ImageSet, name: str) -> ImageSet:
+        """Give an imported set the first name of `name`, `name-2`, … that nobody has, in one stroke."""
+        number = 1
+        while True:
+            candidate = name if number == 1 else f"{name}-{number}"
+            number += 1
+            if candidate in self:
+                continue
+            write_info(imported.directory, imported.info.model_copy(update={"name": candidate}))
+            try:
+                imported.directory.rename(self.folder / candidate)
+            except OSError:  # another process took the name in between
+                if not (self.folder / candidate).exists():
+                    raise
+                continue
+            return open_set(self.folder / candidate)
+
+    def _seen(self) -> dict[str, str]:
+        try:
+            seen: dict[str, str] = json.loads((self.folder / ".sources.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return seen
+
+    def _remember(self, seen: dict[str, str]) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".sources-", delete=False) as file:
+            json.dump(seen, file)
+        Path(file.name).replace(self.folder / ".sources.json")
+
+    def _sweep(self) -> None:
+        """Delete what an import that was killed left behind more than a day ago."""
+        for left in [*self.folder.glob(".incoming-*"), *self.folder.glob(".new-*")]:
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _slug(title: str) -> str:
+    """A name that is safe as a folder's and easy to type.
+
+    >>> _slug("Holiday pictures (2)"), _slug("…")
+    ('holiday-pictures-2', 'images')
+    """
+    return re.sub(r"[^\w]+", "-", title.lower()).strip("-_")[:60] or "images"
+
+
+def _fingerprint(path: Path) -> str:
+    """A key of where a source lies and of the names, sizes and times of its files."""
+    path = path.resolve()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    listing = [(str(file), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps([str(path), listing]).encode()).hexdigest()
