@@ -127,4 +127,8 @@ class TwoPlayerGame(Descends, StandardNormalPrior):
             fake = self.generator(self.sample_prior(len(fake)))
         loss = generator_loss(self.p.loss, self.critic(fake), (self.p.a, self.p.b, self.p.c))
         minimise(generator=loss)
+        self.generator_moved()
         return loss.detach()
+
+    def generator_moved(self) -> None:
+        """Called after each move of the generator; nothing by default."""
