@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -48,3 +48,16 @@ def empty_state(title: str, sentence: str, *, link: str = "", label: str = "", i
         st.markdown(sentence, text_alignment="center")
         if link and (target := page(link)):
             st.page_link(target, label=label or target.title, icon=":material/arrow_forward:")
+
+
+def offer_undo(key: str, restore: Callable[[str], object]) -> None:
+    """Say what was just deleted, (name, title) under `key` in the session, and bring it back on request."""
+    if not (name := st.session_state.get(key)):
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"undo-{key}"):
+        st.markdown(f":material/delete: “{name[1]}” was deleted.")
+        if st.button("Undo", icon=":material/undo:", key=f"{key}-undo"):
+            with boundary():
+                restore(name[0])
+                del st.session_state[key]
+                st.rerun()

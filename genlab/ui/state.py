@@ -37,12 +37,20 @@ def remember(key: str, value: str) -> None:
     """Choose `value` under `key` ("run", "data", "model") for the pages that are shown next."""
     st.session_state[f"chosen-{key}"] = value
     st.session_state.pop(f"choose-{key}", None)
+    st.query_params[key] = value
+
+
+def forget(key: str) -> None:
+    """Drop what was chosen under `key`, because it is no longer there."""
+    for place in (f"chosen-{key}", f"choose-{key}"):
+        st.session_state.pop(place, None)
+    st.query_params.pop(key, None)
 
 
 def _choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None) -> str:
     """A selectbox over names whose choice survives a change of page and stands in the address."""
     names = list(titles)
-    wanted = st.session_state.get(f"chosen-{key}") or st.query_params.get(key) or ""
+    wanted = st.query_params.get(key) or st.session_state.get(f"chosen-{key}") or ""
     chosen: str = st.selectbox(
         label,
         names,
