@@ -46,7 +46,8 @@ def tsne(codes: np.ndarray, dimensions: int, seed: int, progress: Progress) -> n
 
     progress(0.1, "t-SNE: this takes a few seconds per thousand images")
     perplexity = min(30.0, (len(codes) - 1) / 3)
-    layout = TSNE(dimensions, perplexity=perplexity, init="pca", random_state=seed, learning_rate="auto")
+    start = "pca" if codes.shape[1] >= dimensions else "random"
+    layout = TSNE(dimensions, perplexity=perplexity, init=start, random_state=seed, learning_rate="auto")
     return layout.fit_transform(np.asarray(codes, dtype=np.float32))
 
 
@@ -83,16 +84,14 @@ def project(
         raise BadInputError(f"A projection has 2 or 3 dimensions, and {dimensions} were asked for.")
     if len(codes) < 4:
         raise BadInputError(f"A projection needs at least 4 images, and there are {len(codes)}.")
-    axes = None
-    if method == "pca" or codes.shape[1] <= dimensions:
-        axes = pca(codes, dimensions)
-    if method == "pca" and axes is not None:
+    axes = pca(codes, dimensions) if method == "pca" else None
+    if axes is not None:
         points = axes.transform(codes)
         points = np.pad(points, [(0, 0), (0, dimensions - points.shape[1])])  # fewer latent dimensions than axes
     else:
         points = {"tsne": tsne, "umap": umap}[method](codes, dimensions, seed, report).astype(np.float64)
     report(1.0, "done")
-    return points, axes if method == "pca" else None
+    return points, axes
 
 
 class _Percentages:

@@ -1,34 +1,28 @@
-"""The exploring half of a run: sample, encode, decode, walk, traverse, sample triplets, project and evaluate."""
+"""The exploring half of a run: sample, encode, decode, walk through latent space and sample triplets there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.figures.images import Images
-from genlab.workspace.results import (
-    Encoded,
-    LatentStatistics,
-    Likelihoods,
-    Neighbours,
-    Projection,
-    Traversal,
-    Triplets,
-)
+from genlab.latent import TripletSettings, sample_triplet_codes, walks
+from genlab.latent.traverse import order, traversal
+from genlab.workspace.analyse import Analyse
+from genlab.workspace.inference import codes_for, drawn, encode, pixels_for, through
+from genlab.workspace.results import Encoded, Traversal, Triplets
 
 if TYPE_CHECKING:
-    from genlab.core.model import Model
-    from genlab.data.imageset import ImageSet
-    from genlab.latent.triplets import TripletSettings
-    from genlab.metrics import Measurement
+    import torch
 
-Progress = Callable[[float, str], None]
+SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
-class Explore:
+class Explore(Analyse):
     """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).
@@ -37,14 +31,6 @@ class Explore:
 
     if TYPE_CHECKING:
         directory: Path
-        title: str
-
-        def model(self, step: int | None = None) -> Model: ...
-        def can(self, *capabilities: str) -> bool: ...
-        @property
-        def images(self) -> ImageSet: ...
-        @property
-        def shipped(self) -> bool: ...
 
     def sample(
         self,
@@ -59,19 +45,56 @@ class Explore:
         One label gives `count` images of it, a sequence one image for each of its entries. `temperature`
         scales the spread of the noise.
         """
-        raise NotImplementedError
+        if count < 1:
+            raise BadInputError(f"At least one image must be asked for, and {count} is not.")
+        if labels is not None:
+            self._need("draw images of a chosen class", "samples_by_label")
+            chosen = [labels] * count if isinstance(labels, int | str) else labels
+            return self._sample_labels([self._class_number(label) for label in chosen], seed, temperature)
+        if not self.can("samples"):
+            self._need("draw new images", "samples_by_label")
+            return self._sample_labels([index % self.model().classes for index in range(count)], seed, temperature)
+        model: Any = self.model()
+
+        def draw(rows: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+            return model.sample(len(rows), temperature=temperature, generator=generator)
+
+        array = drawn(model, draw, range(count), seed)
+        return Images(array, f"{count} new images from {self.title}, seed {seed}, temperature {temperature:g}")
 
     def encode(self, images: Any) -> Encoded:
         """Codes of images: posterior means (and log-variances), the same every time."""
-        raise NotImplementedError
+        self._need("turn images into codes", "encodes")
+        return encode(self.model(), pixels_for(self.model(), images, self.title))
 
     def decode(self, codes: Any) -> Images:
         """Images of codes (N, D) or (D,)."""
-        raise NotImplementedError
+        self._need("turn codes into images", "decodes")
+        model: Any = self.model()
+        codes = codes_for(model, codes, self.title)
+        return Images(through(model, model.decode, codes), f"{len(codes)} decoded codes, {self.title}")
 
     def reconstruct(self, images: Any) -> Images:
         """Each image through encoder (its posterior mean) and decoder."""
-        raise NotImplementedError
+        self._need("rebuild images", "encodes", "decodes")
+        rebuilt = self.decode(self.encode(images).mean)
+        return Images(rebuilt.array, f"Reconstructions of {len(rebuilt)} images by {self.title}, from their mean codes")
+
+    def codes(self, points: Any) -> np.ndarray:
+        """Codes (N, D) of images, of codes, or of a whole number: the prior's draw with that seed."""
+        if isinstance(points, int | np.integer):
+            self._need("draw codes from a prior", "has_prior")
+            model: Any = self.model()
+            drawer = lambda rows, generator: model.sample_prior(len(rows), generator=generator)  # noqa: E731
+            return drawn(model, drawer, range(1), int(points)).astype(np.float64)
+        if isinstance(points, Images) or np.ndim(points) > 2:
+            if not self.can("encodes"):
+                raise BadInputError(
+                    f"{self.title} has no encoder, so it cannot place an image among its codes; give whole numbers "
+                    "(seeds) to walk between draws from its prior, or pick a run that encodes, such as a VAE."
+                )
+            return self.encode(points).mean.astype(np.float64)
+        return codes_for(self.model(), points, self.title)
 
     def interpolate(self, a: Any = 0, b: Any = 1, *, steps: int = 10, kind: str = "slerp") -> Images:
         """A walk of `steps` images from `a` to `b`, both ends included; N pairs give N rows.
@@ -79,74 +102,134 @@ class Explore:
         `a` and `b` are images, codes, or whole numbers: the prior's draw with that seed, which is how a
         model without an encoder interpolates. `kind` is "lerp" or "slerp".
         """
-        raise NotImplementedError
+        self._need("interpolate", "decodes")
+        if steps < 2:
+            raise BadInputError(f"A walk needs at least 2 steps, and {steps} were asked for.")
+        ends = [self.codes(end) for end in (a, b)]
+        if len(ends[0]) != len(ends[1]) and 1 not in map(len, ends):
+            raise BadInputError(f"A walk joins pairs, and there are {len(ends[0])} starts for {len(ends[1])} ends.")
+        walk = walks.interpolation(kind)(ends[0], ends[1], np.linspace(0, 1, steps))
+        named = [f"the prior's draw {end}" if isinstance(end, int) else "a given image or code" for end in (a, b)]
+        caption = f"{kind} from {named[0]} to {named[1]} in {steps} steps, {self.title}"
+        if not self.can("encodes"):
+            caption += "; it has no encoder, so the walk runs through its prior"
+        return Images(self.decode(walk.reshape(-1, walk.shape[-1])).array, caption)
 
     def walk(self, points: Any, *, steps: int = 10, kind: str = "slerp", closed: bool = False) -> Images:
-        """A path through two or more images or codes, `steps` images from each to the next."""
-        raise NotImplementedError
+        """A path through two or more images, codes or seeds of the prior, `steps` images from each to the next."""
+        self._need("walk through its latent space", "decodes")
+        if isinstance(points, list | tuple) and all(isinstance(point, int) for point in points):
+            points = np.concatenate([self.codes(seed) for seed in points] or [np.empty((0, 1))])
+        codes = walks.path(self.codes(points) if len(points) else np.empty((0, 1)), steps, kind=kind, closed=closed)
+        return Images(self.decode(codes).array, f"{kind} walk through {len(points)} points, {self.title}")
 
     def attribute(self, with_it: Any, without_it: Any) -> np.ndarray:
         """The direction (D,) of an attribute: mean code of images with it minus that of images without."""
-        raise NotImplementedError
+        return walks.direction(self.codes(with_it), self.codes(without_it))
 
     def edit(self, images: Any, direction: Any, strengths: Sequence[float] = (-1, 0, 1)) -> Images:
         """Each image (or code) moved along a direction by each strength: one row an image."""
-        raise NotImplementedError
+        moved = walks.along(self.codes(images), codes_for(self.model(), direction, self.title)[0], strengths)
+        listed = ", ".join(f"{strength:g}" for strength in strengths)
+        caption = f"Codes moved along a direction by {listed}, {self.title}"
+        return Images(self.decode(moved.reshape(-1, moved.shape[-1])).array, caption)
 
     def traverse(
         self, code: Any = None, *, dimensions: Sequence[int] | None = None, steps: int = 9, span: float = 3.0
     ) -> Traversal:
         """One code (or image; default: the mean code) moved along each dimension from -span to +span.
 
-        Dimensions come in the order of their mean KL, the most used first, unless `dimensions` names them.
+        Dimensions come in the order of their mean KL, the 16 most used first, unless `dimensions` names them. Where
+        codes are points, the span is in standard deviations of each dimension's codes around their mean.
         """
-        raise NotImplementedError
+        self._need("traverse its latent space", "decodes")
+        size = self._latent_dim()
+        importance, centre, spread, start, kl = np.zeros(size), np.zeros(size), np.ones(size), np.zeros(size), None
+        if self.can("encodes"):
+            statistics = self.latent_statistics()
+            start, kl = statistics.mean, statistics.kl
+            importance = statistics.variance if kl is None else kl
+            if kl is None:
+                centre, spread = statistics.mean, np.sqrt(statistics.variance)
+        chosen = np.asarray(order(importance)[:SHOWN] if dimensions is None else list(dimensions), dtype=np.int64)
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= size):
+            raise BadInputError(
+                f"{self.title} has the latent dimensions 0 to {size - 1}, and {chosen.tolist()} were asked for."
+            )
+        values = centre[chosen, None] + spread[chosen, None] * np.linspace(-span, span, steps)
+        codes = traversal(start if code is None else self.codes(code)[0], chosen, values)
+        caption = f"One latent dimension a row from {-span:g} to {span:g}, the most used first, {self.title}"
+        images = Images(self.decode(codes.reshape(-1, size)).array, caption)
+        return Traversal(images, chosen, values, None if kl is None else kl[chosen])
 
     def plane(self, *, steps: int = 15, span: float = 3.0) -> Images:
-        """The decoded plane of a two-dimensional latent space: steps x steps images, first row at the top (z2 = span)."""
-        raise NotImplementedError
+        """The decoded plane of a two-dimensional latent space: steps² images, first row z2 = span, along z1."""
+        self._need("show its decoded plane", "decodes")
+        size = self._latent_dim()
+        if size != 2:
+            raise BadInputError(
+                f"{self.title} has {size} latent dimensions; only a run trained with latent_dim=2 has a plane to show."
+            )
+        caption = f"The latent plane from {-span:g} to {span:g}, decoded, {self.title}"
+        return Images(self.decode(walks.plane(steps, span)).array, caption)
 
     def triplets(
         self, anchors: Any, settings: TripletSettings | None = None, *, seed: int = 0, draws: int = 1
     ) -> Triplets:
-        """Positives and negatives sampled around each anchor (Algorithm 3 of the thesis), decoded."""
-        raise NotImplementedError
+        """Positives and negatives sampled around each anchor (Algorithm 3 of the thesis), decoded.
 
-    def encoded(self, split: str = "train") -> tuple[np.ndarray, Encoded]:
-        """Indices and codes of a whole split ("train", "validation" or "all"), computed once per process."""
-        raise NotImplementedError
+        With one seed the uniform draws stay the same, so that moving a radius moves the same triplet.
+        """
+        self._need("sample triplets", "encodes_normal", "decodes")
+        anchors = Images(pixels_for(self.model(), anchors, self.title), f"Anchors, {self.title}")
+        posterior = self.encode(anchors)
+        mean, log_var = (np.repeat(np.float64(array), draws, axis=0) for array in posterior)  # type: ignore[arg-type]
+        global_mean = self.latent_statistics().mean
+        values = (settings or TripletSettings()).model_dump()
+        codes = sample_triplet_codes(mean, log_var, global_mean, generator=np.random.default_rng(seed), **values)
+        count = len(anchors)
+        decoded = self.decode(np.concatenate([posterior.mean, *codes])).array
+        rebuilt, positive, negative = np.split(decoded, [count, count + count * draws])
+        roles = {"positive": (codes[0], positive), "negative": (codes[1], negative)}
+        seen = np.repeat(rebuilt, draws, axis=0)
+        return Triplets(
+            anchors,
+            Images(rebuilt, f"Reconstructions of the anchors, {self.title}"),
+            Images(positive, f"Positives, seed {seed}, {self.title}"),
+            Images(negative, f"Negatives, seed {seed}, {self.title}"),
+            np.asarray(posterior.mean, dtype=np.float64),
+            *codes,
+            distances={
+                "code": {role: np.linalg.norm(code - mean, axis=1) for role, (code, _) in roles.items()},
+                "pixel": {role: np.sqrt(((image - seen) ** 2).mean((1, 2, 3))) for role, (_, image) in roles.items()},
+            },
+            global_mean=global_mean,
+            draws=draws,
+        )
 
-    def project(
-        self,
-        method: str = "pca",
-        *,
-        dimensions: int = 2,
-        limit: int = 2000,
-        split: str = "train",
-        seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Projection:
-        """Posterior means of up to `limit` images laid out by "pca", "tsne" or "umap" in 2 or 3 dimensions."""
-        raise NotImplementedError
+    def _latent_dim(self) -> int:
+        model: Any = self.model()
+        return model.latent_dim
 
-    def place(self, projection: Projection, codes: Any) -> np.ndarray:
-        """Where other codes (N, D) lie in a PCA projection; nearest shown neighbour's place for t-SNE and UMAP."""
-        raise NotImplementedError
+    def _sample_labels(self, labels: list[int], seed: int, temperature: float) -> Images:
+        import torch
 
-    def neighbours(self, points: Any, *, count: int = 8, split: str = "train") -> Neighbours:
-        """The images of the run's set whose codes lie nearest to images or codes."""
-        raise NotImplementedError
+        model: Any = self.model()
 
-    def latent_statistics(self, split: str = "train") -> LatentStatistics:
-        """Mean, variance, KL per dimension and active units over a split."""
-        raise NotImplementedError
+        def draw(chosen: Any, generator: torch.Generator) -> torch.Tensor:
+            numbers = torch.tensor(chosen, device=model.device)
+            return model.sample_labels(numbers, temperature=temperature, generator=generator)
 
-    def likelihoods(self, images: Any = None, *, limit: int = 1000, seed: int = 0) -> Likelihoods:
-        """log p(x) of images (default: validation images): exact, or the evidence lower bound."""
-        raise NotImplementedError
+        array = drawn(model, draw, labels, seed)
+        names = self.config.data.class_names
+        shown = [names[label] if label < len(names) else str(label) for label in dict.fromkeys(labels)]
+        return Images(array, f"{len(labels)} new images of {', '.join(shown)} from {self.title}, seed {seed}")
 
-    def evaluate(
-        self, metrics: Sequence[str] | None = None, *, against: Any = None, limit: int = 1000
-    ) -> dict[str, Measurement]:
-        """Metrics by name (default: all that apply), on the validation images or on `against`."""
-        raise NotImplementedError
+    def _class_number(self, label: int | str) -> int:
+        names = tuple(self.config.data.class_names)
+        if isinstance(label, str) and label in names:
+            return names.index(label)
+        classes = self.model().classes
+        if str(label).isdecimal() and int(label) < classes:
+            return int(label)
+        raise UnknownNameError(f"class of {self.title}", str(label), names or map(str, range(classes)))

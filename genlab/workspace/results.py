@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genlab.figures.images import Images
+from genlab.latent.project import PCA
 
 
 class Encoded(NamedTuple):
@@ -58,8 +59,8 @@ class Triplets:
 class Projection:
     """Codes laid out in 2 or 3 dimensions: `points` (N, 2 or 3) of the images `indices` (N,).
 
-    `labels` (N,) or None; `scalars` are more numbers to colour by, such as "kl" (N,); `explained` is the share of
-    variance of each PCA axis (else None); `axes` names the coordinates.
+    `labels` (N,) or None; `scalars` are numbers to colour by (N,): code norm, brightness, KL, generative factors;
+    `axes` names the coordinates; `codes` (N, D) are what was laid out; `pca` has the principal axes, else None.
     """
 
     points: np.ndarray
@@ -68,7 +69,8 @@ class Projection:
     scalars: Mapping[str, np.ndarray]
     axes: tuple[str, ...]
     method: str
-    explained: np.ndarray | None = None
+    codes: np.ndarray
+    pca: PCA | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,205 @@
+"""Looking at a run's latent space and measuring it: statistics, projections, neighbours, likelihoods, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genlab.core.errors import BadInputError
+from genlab.latent.neighbours import nearest
+from genlab.latent.project import project
+from genlab.latent.traverse import kl
+from genlab.workspace.codes import encode_indices, read, split_codes, split_indices, split_statistics
+from genlab.workspace.inference import pixels_for, through
+from genlab.workspace.results import Encoded, LatentStatistics, Likelihoods, Neighbours, Projection
+
+if TYPE_CHECKING:
+    import torch
+
+    from genlab.core.model import Model
+    from genlab.data.imageset import ImageSet
+    from genlab.metrics import Measurement
+
+Progress = Callable[[float, str], None]
+
+INSTEAD = {
+    "samples": "a VAE, a GAN or a naive Bayes",
+    "samples_by_label": "a model that was trained with labels, such as naive Bayes",
+    "encodes": "a model with an encoder, such as a VAE",
+    "encodes_normal": "a model whose codes have a variance, such as a VAE",
+    "decodes": "a model with a decoder, such as a VAE or a GAN",
+    "has_prior": "a model with a prior over codes, such as a VAE or a GAN",
+    "scores": "a model with an exact likelihood, such as naive Bayes",
+    "bounds": "a model with a likelihood or a bound of it, such as a VAE or naive Bayes",
+}
+
+
+class Analyse:
+    """The measuring part of `Explore`."""
+
+    if TYPE_CHECKING:
+        title: str
+        config: Any
+
+        def model(self, step: int | None = None) -> Model:
+            """The run's model."""
+            ...
+
+        def can(self, *capabilities: str) -> bool:
+            """Whether the run's model can do all of these."""
+            ...
+
+        def codes(self, points: Any) -> np.ndarray:
+            """Codes of images, codes or seeds."""
+            ...
+
+        @property
+        def directory(self) -> Path:
+            """The run's folder."""
+            ...
+
+        @property
+        def images(self) -> ImageSet:
+            """What the run was trained on."""
+            ...
+
+        @property
+        def shipped(self) -> bool:
+            """Whether the run came with genlab and must not be written to."""
+            ...
+
+    def encoded(self, split: str = "train") -> tuple[np.ndarray, Encoded]:
+        """Indices and codes of a whole split ("train", "validation" or "all"), computed once."""
+        self._need("turn images into codes", "encodes")
+        return split_indices(self.images, split), split_codes(self.model(), self.images, split, self._cache())
+
+    def latent_statistics(self, split: str = "train") -> LatentStatistics:
+        """Mean, variance, KL per dimension and active units over a split."""
+        self._need("turn images into codes", "encodes")
+        return split_statistics(self.model(), self.images, split, self._cache())
+
+    def project(
+        self,
+        method: str = "pca",
+        *,
+        dimensions: int = 2,
+        limit: int = 2000,
+        split: str = "train",
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Projection:
+        """Posterior means of up to `limit` images laid out by "pca", "tsne" or "umap" in 2 or 3 dimensions."""
+        self._need("place images in a latent space", "encodes")
+        images = self.images
+        indices = split_indices(images, split)
+        if len(indices) > limit:
+            indices = np.sort(np.random.default_rng(seed).choice(indices, limit, replace=False))
+        codes = encode_indices(self.model(), images, indices)
+        points, axes = project(codes.mean, method, dimensions, seed=seed, progress=progress)
+        name = {"pca": "principal axis", "tsne": "t-SNE", "umap": "UMAP"}[method]
+        titles = [f"{name} {number}" for number in range(1, dimensions + 1)]
+        if axes is not None:
+            titles = [
+                f"{title} ({share:.0%} of variance)"
+                for title, share in zip(titles, [*axes.explained, 0, 0], strict=False)
+            ]
+        return Projection(
+            points,
+            indices,
+            None if images.labels is None else np.asarray(images.labels[indices]),
+            {**_scalars(images, indices, codes), **{key: value[indices] for key, value in images.factors.items()}},
+            tuple(titles),
+            method,
+            codes.mean,
+            axes,
+        )
+
+    def place(self, projection: Projection, points: Any) -> np.ndarray:
+        """Where images or codes (N) lie in a projection: exactly for PCA, else at the nearest shown image's place."""
+        codes = self.codes(points)
+        if projection.pca is not None:
+            placed = projection.pca.transform(codes)
+            return np.pad(placed, [(0, 0), (0, projection.points.shape[1] - placed.shape[1])])
+        return projection.points[nearest(projection.codes, codes, 1)[0][:, 0]]
+
+    def neighbours(self, points: Any, *, count: int = 8, split: str = "train") -> Neighbours:
+        """The images of the run's set whose codes lie nearest to images or codes."""
+        indices, codes = self.encoded(split)
+        rows, distances = nearest(codes.mean, self.codes(points), count)
+        return Neighbours(indices[rows], distances)
+
+    def likelihoods(self, images: Any = None, *, limit: int = 1000, seed: int = 0) -> Likelihoods:
+        """The log p(x) of images (default: validation images) in nats: exact, or its lower bound with one draw each."""
+        self._need("score images", "scores" if self.can("scores") else "bounds")
+        model: Any = self.model()
+        if images is None:
+            images = read(self.images, _held_out(self.images)[:limit])
+        array = pixels_for(model, images, self.title)
+        if self.can("scores"):
+            return Likelihoods(through(model, model.log_likelihood, array), "exact", model.pixel_measure)
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+
+        def bound(batch: torch.Tensor) -> torch.Tensor:
+            terms = model.bound_terms(batch, generator)
+            return -(terms["reconstruction"] + terms["kl"])
+
+        return Likelihoods(through(model, bound, array), "bound", "density")
+
+    def evaluate(
+        self, metrics: Sequence[str] | None = None, *, against: Any = None, limit: int = 1000, seed: int = 0
+    ) -> dict[str, Measurement]:
+        """Metrics by name (default: all that apply), on up to `limit` validation images or images of `against`."""
+        from genlab.metrics import Subject, evaluate
+
+        images = self.images if against is None else self._image_set(against)
+        indices = _held_out(images) if against is None else np.arange(images.count)
+        indices = _some(indices, limit, seed)
+        training = _some(np.sort(self.images.splits["train"]), limit, seed) if against is None else indices
+        subject = Subject(
+            self.model(),
+            pixels_for(self.model(), read(images, indices), self.title),
+            labels=None if images.labels is None else np.asarray(images.labels[indices]),
+            training=read(images, training),
+            seed=seed,
+        )
+        return evaluate(subject, metrics, title=self.title)
+
+    def _cache(self) -> Path | None:
+        return None if self.shipped else Path(self.directory) / "artefacts" / "cache"
+
+    def _image_set(self, against: Any) -> ImageSet:
+        """An image set as it is, or by its name or path in the run's laboratory."""
+        if hasattr(against, "splits"):
+            return against
+        return self.datasets.resolve(against)  # type: ignore[attr-defined]
+
+    def _need(self, purpose: str, *capabilities: str) -> None:
+        """Refuse politely what the run's model cannot do."""
+        for capability in capabilities:
+            if not self.can(capability):
+                raise BadInputError(f"{self.title} cannot {purpose}; pick {INSTEAD[capability]}.")
+
+
+def _held_out(images: ImageSet) -> np.ndarray:
+    """The validation images; where there are none, the training images."""
+    indices = np.sort(images.splits["validation"])
+    return indices if len(indices) else split_indices(images, "train")
+
+
+def _some(indices: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    return (
+        indices if len(indices) <= limit else np.sort(np.random.default_rng(seed).choice(indices, limit, replace=False))
+    )
+
+
+def _scalars(images: ImageSet, indices: np.ndarray, codes: Encoded) -> dict[str, np.ndarray]:
+    """Numbers of each image to colour points by."""
+    scalars = {"code norm": np.linalg.norm(codes.mean, axis=1), "brightness": read(images, indices).mean((1, 2, 3))}
+    if codes.log_var is not None:
+        scalars["KL / nats"] = kl(codes.mean, codes.log_var).sum(1)
+    return scalars
