@@ -28,15 +28,28 @@ def page_grey() -> int:
     return 20 if st.context.theme.type == "dark" else 255
 
 
-def labelled_images(images: Images, labels: Sequence[str], caption: str, *, key: str, size: int = 104) -> None:
-    """Pictures at most `size` pixels wide with a label below each, flowing into as many rows as needed."""
+def labelled_images(
+    images: Images,
+    labels: Sequence[str],
+    caption: str,
+    *,
+    key: str,
+    size: int = 104,
+    columns: int | None = None,
+    inks: Sequence[str] | None = None,
+) -> None:
+    """Pictures at most `size` pixels wide, each with a label below and, with `inks`, a frame of its colour.
+
+    They flow into as many rows as needed, or stand in rows of `columns`.
+    """
+    frames = [f";border:3px solid {ink}" for ink in inks] if inks else [""] * len(labels)
     figures = "".join(
         f'<figure style="{FIGURE}"><img src="{data_url(images.picture(index))}" alt="{html.escape(label)}" '
-        f'style="{PICTURE}"><figcaption>{html.escape(label)}</figcaption></figure>'
-        for index, label in enumerate(labels)
+        f'style="{PICTURE}{frame}"><figcaption>{html.escape(label)}</figcaption></figure>'
+        for index, (label, frame) in enumerate(zip(labels, frames, strict=True))
     )
-    grid = f"display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax({size * 2 // 3}px,{size}px))"
-    _show(f'<div style="{grid}">{figures}</div>', caption, key)
+    tracks = f"{columns},minmax(0,{size}px)" if columns else f"auto-fill,minmax({size * 2 // 3}px,{size}px)"
+    _show(f'<div style="display:grid;gap:.6rem;grid-template-columns:repeat({tracks})">{figures}</div>', caption, key)
 
 
 def labelled_rows(images: Images, labels: Sequence[str], columns: int, caption: str, *, key: str) -> None:

@@ -1,0 +1,244 @@
+"""Algorithm 3 of the triplet thesis, live: sliders on the left, the triplet they give on the right."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.core.parameters import describe, validate
+from genlab.figures import displacement_bars, projection_scatter, rows, triplet_distances
+from genlab.figures.images import Images
+from genlab.figures.latent import ROLES
+from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
+from genlab.ui.explore_controls import file_stem, offer, seed_input
+from genlab.ui.explore_gallery import labelled_images
+from genlab.ui.explore_latent import projected
+from genlab.ui.explore_pick import Chosen, choose_images
+from genlab.ui.forms import explanation, title
+from genlab.ui.messages import boundary
+from genlab.ui.pictures import show_figure, table_csv
+
+if TYPE_CHECKING:
+    from genlab.workspace.results import Triplets
+
+SLIDERS = ("positive_radius", "negative_radius", "positive_toward_mean", "negative_toward_mean")
+MOST_ANCHORS = 12
+BACKGROUND = 600  # images that show where the codes lie
+
+NOTE = r"""
+In every latent dimension, a sample steps away from the anchor's mean $\mu$ by its radius times the size of the
+anchor's log-variance, towards the mean $\bar\mu$ of all codes with probability $p$, and away from it otherwise:
+
+$$z = \begin{cases}\mu - s\,r\,|\log\sigma^2| & u \le p\\ \mu + s\,r\,|\log\sigma^2| & u > p\end{cases}
+\qquad s = \begin{cases}+1 & \mu > \bar\mu\\ -1 & \mu \le \bar\mu\end{cases}
+\qquad u \sim \mathcal U(0, 1)$$
+
+The positive takes the small radius, the negative the large one, each with its own probability. A step is 0 where
+$\sigma = 1$, that is, in dimensions the model does not use; step by $\sigma$ instead to move those too. With the
+thesis's values both samples move the same way in 81.5 % of the dimensions, the negative exactly twice as far. The
+stochastic radius, which the thesis leaves to future work, gives different triplets of one anchor even at high $p$.
+"""
+
+
+def note() -> None:
+    """The algorithm in a paragraph and an equation."""
+    with st.expander("How a triplet is sampled (Algorithm 3)", icon=":material/function:"):
+        st.markdown(NOTE)
+
+
+@st.fragment
+@boundary()
+def triplet_lab(run: genlab.Run) -> None:
+    """Anchors, sliders and the triplets they give; only this part of the page runs again."""
+    controls, pictures = st.columns([1, 2], gap="large")
+    with controls:
+        values = _sliders()
+        draws = st.slider("Draws of each anchor", 1, 8, 4, key="draws", bind="query-params")
+        seed = seed_input()
+        chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
+    with pictures, boundary():
+        settings = validate(TripletSettings, values, of="the triplets")
+        triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
+        _pictures(run, triplets, chosen)
+        _agreement(triplets, settings)
+        _takeaways(run, triplets, chosen.names, f"triplets-seed-{seed}")
+        _charts(run, triplets, chosen)
+
+
+def _sliders() -> dict[str, Any]:
+    """The settings of the sampler, from presets and sliders."""
+    infos = describe(TripletSettings)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Start from")
+        for name in TRIPLET_PRESETS:
+            st.button(f"The {name}'s values", key=f"preset-{name}", on_click=_apply, args=(name,), type="tertiary")
+    values: dict[str, Any] = {}
+    for name in SLIDERS:
+        info = infos[name]
+        top = 1.0 if "radius" in name else info.maximum
+        values[name] = st.slider(
+            title(info),
+            info.minimum,
+            top,
+            info.default,
+            info.step,
+            key=name,
+            bind="query-params",
+            help=explanation(info),
+        )
+    with st.expander("Step and stochastic radius", icon=":material/tune:"):
+        for name in ("step", "stochastic_radius"):
+            info = infos[name]
+            values[name] = st.segmented_control(
+                title(info), info.choices, default=info.default, key=name, bind="query-params", required=True,
+                format_func=lambda choice: choice.replace("_", " "), help=explanation(info),
+            )  # fmt: skip
+        info = infos["radius_spread"]
+        values["radius_spread"] = st.slider(
+            title(info), info.minimum, info.maximum, info.default, info.step, key="radius_spread", bind="query-params",
+            help=explanation(info), disabled=values["stochastic_radius"] == "off",
+        )  # fmt: skip
+    return values
+
+
+def _apply(preset: str) -> None:
+    for name, value in TRIPLET_PRESETS[preset].model_dump().items():
+        st.session_state[name] = value
+
+
+def _pictures(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
+    """Anchor and positives above, reconstruction and negatives below, for each anchor."""
+    draws, distance = triplets.draws, triplets.distances["code"]
+    for place, name in enumerate(chosen.names):
+        mine = slice(place * draws, (place + 1) * draws)
+        images = [
+            triplets.anchors.array[[place]],
+            triplets.positives.array[mine],
+            triplets.reconstructions.array[[place]],
+            triplets.negatives.array[mine],
+        ]
+        labels = ["anchor", *(f"positive, {d:.3g} away" for d in distance["positive"][mine])]
+        labels += ["its reconstruction", *(f"negative, {d:.3g} away" for d in distance["negative"][mine])]
+        inks = [ROLES["anchor"], *[ROLES["positive"]] * draws, ROLES["anchor"], *[ROLES["negative"]] * draws]
+        caption = (
+            f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
+            "with their distance from it in code space."
+        )
+        labelled_images(
+            Images(np.concatenate(images)), labels, caption, key=f"triplet-{place}", columns=draws + 1, inks=inks
+        )
+
+
+def _agreement(triplets: Triplets, settings: TripletSettings) -> None:
+    """How often positive and negative move the same way, measured and expected."""
+    anchors = triplets.anchor_codes.repeat(triplets.draws, axis=0)
+    near, far = triplets.positive_codes - anchors, triplets.negative_codes - anchors
+    moved = (near != 0) & (far != 0)
+    share = float((np.sign(near) == np.sign(far))[moved].mean()) if moved.any() else 0.0
+    st.caption(
+        f"Positive and negative move the same way in {share:.1%} of the dimensions that move (expected: "
+        f"{settings.agreement:.1%}), the negative {settings.negative_radius / max(settings.positive_radius, 1e-9):.3g} "
+        "times as far."
+    )
+
+
+VIEWS = {"map": "Where they lie", "distances": "Distances", "displacement": "Displacements"}
+
+
+def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
+    """One chart at a time, so that the pictures follow the sliders quickly."""
+    view = st.segmented_control(
+        "Chart", list(VIEWS), default="map", format_func=VIEWS.get, key="view", bind="query-params", required=True
+    )
+    if view == "map":
+        figure, caption = _map(run, triplets)
+    elif view == "distances":
+        space = st.segmented_control("In", ("code", "pixel"), default="code", key="space", required=True)
+        unit = "Euclidean distance of codes" if space == "code" else "root mean square difference of decoded pixels"
+        figure = triplet_distances(triplets.distances[space], title=unit)
+        caption = f"{unit.capitalize()} of each positive and negative from its anchor, “{run.title}”."
+    else:
+        figure = displacement_bars(triplets.anchor_codes[0], triplets.positive_codes[0], triplets.negative_codes[0])
+        caption = (
+            f"How far the first positive and negative of {chosen.names[0]} move along each dimension, “{run.title}”."
+        )
+    show_figure(figure, caption, key="triplet-chart", table=rows(figure))
+
+
+def _map(run: genlab.Run, triplets: Triplets) -> tuple[Any, str]:
+    """Anchors and samples in the plane of the codes' principal axes."""
+    projection = projected(run, "pca", 2, BACKGROUND, "train")
+    marked = [
+        (role, run.place(projection, codes))
+        for role, codes in (
+            ("anchor", triplets.anchor_codes),
+            ("positive", triplets.positive_codes),
+            ("negative", triplets.negative_codes),
+        )
+    ]
+    figure = projection_scatter(
+        projection.points, axes=projection.axes, indices=projection.indices, labels=None, marked=marked
+    )
+    caption = (
+        f"Anchors, positives and negatives among the codes of {len(projection.points)} training images, on the two "
+        f"principal axes of “{run.title}”. Samples that move along other axes look nearer here than they are."
+    )
+    return figure, caption
+
+
+def distance_rows(triplets: Triplets, names: list[str]) -> list[dict[str, Any]]:
+    """One row for each triplet: its anchor, its draw, and the four distances."""
+    return [
+        {"anchor": names[row // triplets.draws], "draw": row % triplets.draws + 1}
+        | {
+            f"{role} {space} distance": float(triplets.distances[space][role][row])
+            for space in ("code", "pixel")
+            for role in ("positive", "negative")
+        }
+        for row in range(len(triplets.positives))
+    ]
+
+
+def triplet_zip(triplets: Triplets, names: list[str]) -> bytes:
+    """All pictures of the triplets, and their distances as CSV, in one archive."""
+    draws = range(1, triplets.draws + 1)
+    parts = {"anchor": triplets.anchors, "reconstruction": triplets.reconstructions}
+    files = {f"{index:05d}-{role}": images[index] for role, images in parts.items() for index in range(len(names))}
+    for role, images in (("positive", triplets.positives), ("negative", triplets.negatives)):
+        every = (f"{index:05d}-{role}-{draw}" for index in range(len(names)) for draw in draws)
+        files |= {name: images[row] for row, name in enumerate(every)}
+    stacked = Images(np.concatenate([image.array for image in files.values()]))
+    archive = io.BytesIO(stacked.zip_bytes(list(files)))
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("distances.csv", table_csv(distance_rows(triplets, names)))
+    return archive.getvalue()
+
+
+def triplet_npz(triplets: Triplets) -> bytes:
+    """Images and codes of the triplets as NumPy arrays."""
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        anchors=triplets.anchors.array,
+        reconstructions=triplets.reconstructions.array,
+        positives=triplets.positives.array,
+        negatives=triplets.negatives.array,
+        anchor_codes=triplets.anchor_codes,
+        positive_codes=triplets.positive_codes,
+        negative_codes=triplets.negative_codes,
+        global_mean=triplets.global_mean,
+    )
+    return file.getvalue()
+
+
+def _takeaways(run: genlab.Run, triplets: Triplets, names: list[str], what: str) -> None:
+    stem = file_stem(run, what)
+    with st.container(horizontal=True, gap="small"):
+        offer("Pictures (zip)", lambda: triplet_zip(triplets, names), f"{stem}.zip")
+        offer("Arrays (npz)", lambda: triplet_npz(triplets), f"{stem}.npz")
+        offer("Distances (CSV)", lambda: table_csv(distance_rows(triplets, names)), f"{stem}.csv")

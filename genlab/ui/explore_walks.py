@@ -1,0 +1,153 @@
+"""Walks between images: straight and along the sphere, one dimension at a time, and along attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.core.errors import BadInputError
+from genlab.figures import kl_bars, rows
+from genlab.figures.images import Images
+from genlab.ui.explore_controls import file_stem, offer, seed_input
+from genlab.ui.explore_gallery import labelled_rows
+from genlab.ui.explore_pick import choose_images
+from genlab.ui.messages import boundary, guarded
+from genlab.ui.pictures import show_figure, show_images
+
+KINDS = {"lerp": "straight line (lerp)", "slerp": "along the sphere (slerp)"}
+MOST_POINTS = 6
+FOR_ATTRIBUTE = 500  # images of each class that its mean code is taken over
+
+
+@st.fragment
+@boundary()
+def walk(run: genlab.Run) -> None:
+    """A path through two or more images or prior draws, both ways side by side."""
+    controls, pictures = st.columns([1, 3], gap="large")
+    with controls:
+        steps = st.slider("Images from one end to the next", 3, 24, 10, key="steps", bind="query-params")
+        points, between = _points(run)
+        closed = st.toggle("Back to the first", key="closed", bind="query-params") if len(points) > 2 else False
+    with pictures, guarded("Walking …"):
+        for kind, column in zip(KINDS, st.columns(2, gap="medium"), strict=True):
+            with column:
+                images = run.walk(points, steps=steps, kind=kind, closed=closed)
+                _strip(run, images, kind, between, min(steps, 6))
+
+
+def _strip(run: genlab.Run, images: Images, kind: str, between: str, columns: int) -> None:
+    """One way of walking: the images in reading order, the walk as a film, and both to take away."""
+    stem = file_stem(run, kind)
+    st.markdown(f"**{KINDS[kind].capitalize()}**")
+    film = images.gif_bytes(bounce=True)
+    with st.container(key=f"pixels-film-{kind}"):
+        st.image(film, width=160, caption="The walk as a film.")
+    caption = f"{len(images)} images from left to right between {between}: {KINDS[kind]}, decoded by “{run.title}”."
+    show_images(images, caption, key=f"strip-{kind}", columns=columns)
+    with st.container(horizontal=True):
+        offer("Strip (PNG)", lambda: images.png_bytes(columns=len(images)), f"{stem}.png")
+        offer("Film (GIF)", film, f"{stem}.gif")
+
+
+def _points(run: genlab.Run) -> tuple[Any, str]:
+    """The ends of the walk (images, or seeds of prior draws) and what they are called in a caption."""
+    origins = [name for name, able in (("Images", run.can("encodes")), ("Prior draws", run.can("has_prior"))) if able]
+    origin = origins[0]
+    if len(origins) > 1:
+        origin = str(st.segmented_control("Between", origins, default=origin, key="between", required=True))
+    if origin == "Images":
+        chosen = choose_images(run, key="ends", start=(0, 1), fewest=2, most=MOST_POINTS, label="Ends")
+        return run.encode(chosen.images).mean, ", ".join(chosen.names)
+    if not run.can("encodes"):
+        st.info(
+            f"A {run.config.model} model has no encoder, so it cannot take images in: it walks between draws from its prior.",
+            icon=":material/info:",
+        )
+    count = st.slider("Draws", 2, MOST_POINTS, 2, key="draws", bind="query-params")
+    seed = seed_input()
+    return list(range(seed, seed + count)), f"{count} draws from the prior (seeds {seed} to {seed + count - 1})"
+
+
+@st.fragment
+@boundary()
+def traversals(run: genlab.Run) -> None:
+    """One code, one dimension moved at a time, the most used dimension first."""
+    controls, pictures = st.columns([1, 3], gap="large")
+    with controls:
+        most = run.model().latent_dim
+        shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown") if most > 1 else 1
+        span = st.slider("From −span to +span", 0.5, 6.0, 3.0, 0.5, key="span", bind="query-params")
+        steps = st.slider("Images a dimension", 3, 15, 9, 2, key="steps-of-dimension", bind="query-params")
+        code, name = None, "the mean of all codes"
+        if st.toggle("Start from an image", key="from-image"):
+            chosen = choose_images(run, key="start", most=1, label="Start")
+            code, name = run.encode(chosen.images).mean[0], chosen.names[0]
+    with pictures, guarded("Decoding …"):
+        found = run.traverse(code, steps=steps, span=span)
+        used = found.dimensions[:shown]
+        kl = None if found.kl is None else found.kl[:shown]
+        labels = [f"z{d}" if kl is None else f"z{d}\n{kl[place]:.2f} nats" for place, d in enumerate(used)]
+        order = "their mean KL" if kl is not None else "their variance"
+        caption = (
+            f"Around {name}, each row moves one latent dimension of “{run.title}” from −{span:g} (left) to +{span:g} "
+            f"(right); dimensions are ordered by {order}, the most used first."
+        )
+        images = found.images[: shown * steps]
+        labelled_rows(images, labels, steps, caption, key="traversal")
+        stem = file_stem(run, "traversals")
+        offer("Download PNG", lambda: images.png_bytes(columns=steps), f"{stem}.png")
+    if found.kl is not None:
+        with st.expander("KL of every dimension", icon=":material/bar_chart:"):
+            figure = kl_bars(found.kl[np.argsort(found.dimensions)])
+            show_figure(figure, f"Mean KL of each dimension of “{run.title}”.", key="kl", table=rows(figure))
+
+
+@st.fragment
+@boundary()
+def attributes(run: genlab.Run) -> None:
+    """Codes moved along the difference of two classes' mean codes."""
+    images = run.images
+    if images.labels is None or len(images.class_names) < 2:
+        st.info(
+            f"“{images.title}” has no classes. Import images in sub-folders, one for each class, and train on them: "
+            "then the difference between two classes becomes a direction here.",
+            icon=":material/info:",
+        )
+        return
+    controls, pictures = st.columns([1, 3], gap="large")
+    with controls:
+        names = list(images.class_names)
+        more = st.selectbox("Towards", names, index=len(names) - 1, key="towards", bind="query-params")
+        less = st.selectbox("Away from", names, index=0, key="away-from", bind="query-params")
+        strength = st.slider("Strength", 0.0, 3.0, 1.0, 0.1, key="strength", bind="query-params")
+        steps = st.slider("Images a row", 3, 11, 7, 2, key="steps-of-attribute", bind="query-params")
+        if more == less:
+            raise BadInputError("Choose two different classes; their difference is the direction.")
+        start = np.flatnonzero(images.labels == names.index(less))[:3].tolist() or [0]
+        chosen = choose_images(run, key="edited", start=start, most=6, label="Images to change")
+    with pictures, guarded("Decoding …"):
+        direction = run.attribute(_of_class(run, more), _of_class(run, less))
+        strengths = np.linspace(-strength, strength, steps)
+        edited = run.edit(chosen.images, direction, strengths.tolist())
+        caption = (
+            f"Each image's code plus s times (mean code of {more} − mean code of {less}), s from −{strength:g} to "
+            f"+{strength:g} in {steps} steps; the middle column is the plain reconstruction. Decoded by “{run.title}”."
+        )
+        labelled_rows(edited, chosen.names, steps, caption, key="attribute")
+        stem = file_stem(run, f"{more}-minus-{less}")
+        offer("Download PNG", lambda: edited.png_bytes(columns=steps), f"{stem}.png")
+
+
+def _of_class(run: genlab.Run, name: str) -> Images:
+    """Up to `FOR_ATTRIBUTE` training images of a class."""
+    images = run.images
+    assert images.labels is not None
+    of_class = np.flatnonzero(images.labels == images.class_names.index(name))
+    training = np.intersect1d(of_class, images.splits["train"])
+    found = training if len(training) else of_class
+    if not len(found):
+        raise BadInputError(f"“{images.title}” has no image of class {name}; choose another class.")
+    return Images(np.asarray(images.images[found[:FOR_ATTRIBUTE]]))
