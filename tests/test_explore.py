@@ -129,7 +129,7 @@ def test_temperature_zero_gives_one_image_over_and_over(run: FakeRun) -> None:
 
 
 def test_sampling_more_than_a_batch_keeps_every_image(run: FakeRun, monkeypatch) -> None:
-    monkeypatch.setattr("genlab.workspace.inference.VALUES_AT_ONCE", 64 * 4)
+    monkeypatch.setattr("genlab.nn.inference.VALUES_AT_ONCE", 64 * 4)
     assert run.sample(11).array.shape == (11, 1, 8, 8)
     assert run.encode(floats(run, 11)).mean.shape == (11, 3)
 
@@ -148,7 +148,7 @@ def test_labels_by_name_number_and_list(tmp_path: Path) -> None:
 
 def test_encoding_is_deterministic_and_independent_of_the_batch(run: FakeRun, monkeypatch) -> None:
     whole = run.encode(floats(run, 20))
-    monkeypatch.setattr("genlab.workspace.inference.VALUES_AT_ONCE", 64 * 3)
+    monkeypatch.setattr("genlab.nn.inference.VALUES_AT_ONCE", 64 * 3)
     assert np.allclose(whole.mean, run.encode(floats(run, 20)).mean, atol=1e-6)
     with torch.no_grad():
         oracle = run.model().encode(torch.from_numpy(floats(run, 20)))

@@ -12,13 +12,12 @@ from genlab.core.errors import BadInputError
 from genlab.latent.neighbours import nearest
 from genlab.latent.project import project
 from genlab.latent.traverse import kl
+from genlab.nn.inference import bounds, through
 from genlab.workspace.codes import encode_indices, read, split_codes, split_indices, split_statistics
-from genlab.workspace.inference import pixels_for, through
+from genlab.workspace.inputs import pixels_for
 from genlab.workspace.results import Encoded, LatentStatistics, Likelihoods, Neighbours, Projection
 
 if TYPE_CHECKING:
-    import torch
-
     from genlab.core.model import Model
     from genlab.data.imageset import ImageSet
     from genlab.metrics import Measurement
@@ -140,15 +139,7 @@ class Analyse:
         array = pixels_for(model, images, self.title)
         if self.can("scores"):
             return Likelihoods(through(model, model.log_likelihood, array), "exact", model.pixel_measure)
-        import torch
-
-        generator = torch.Generator().manual_seed(seed)
-
-        def bound(batch: torch.Tensor) -> torch.Tensor:
-            terms = model.bound_terms(batch, generator)
-            return -(terms["reconstruction"] + terms["kl"])
-
-        return Likelihoods(through(model, bound, array), "bound", "density")
+        return Likelihoods(bounds(model, array, seed), "bound", "density")
 
     def evaluate(
         self, metrics: Sequence[str] | None = None, *, against: Any = None, limit: int = 1000, seed: int = 0

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from genlab.latent.traverse import ACTIVE, kl
-from genlab.workspace.inference import batch_size, encode
+from genlab.nn.inference import batch_size, posterior
 from genlab.workspace.results import Encoded, LatentStatistics
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def read(images: ImageSet, indices: np.ndarray) -> np.ndarray:
 def encode_indices(model: Any, images: ImageSet, indices: np.ndarray) -> Encoded:
     """Codes of some images of a set, read a batch at a time."""
     size = batch_size(model)
-    parts = [encode(model, read(images, indices[i : i + size])) for i in range(0, len(indices), size)]
-    log_var = None if parts[0].log_var is None else np.concatenate([part.log_var for part in parts])
-    return Encoded(np.concatenate([part.mean for part in parts]), log_var)
+    parts = [posterior(model, read(images, indices[i : i + size])) for i in range(0, max(1, len(indices)), size)]
+    means, log_vars = zip(*parts, strict=True)
+    return Encoded(np.concatenate(means), None if log_vars[0] is None else np.concatenate(log_vars))
 
 
 def split_codes(model: Model, images: ImageSet, split: str, folder: Path | None) -> Encoded:

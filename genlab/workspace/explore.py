@@ -12,8 +12,9 @@ from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.figures.images import Images
 from genlab.latent import TripletSettings, sample_triplet_codes, walks
 from genlab.latent.traverse import order, traversal
+from genlab.nn.inference import drawn, posterior, samples, through
 from genlab.workspace.analyse import Analyse
-from genlab.workspace.inference import codes_for, drawn, encode, pixels_for, through
+from genlab.workspace.inputs import codes_for, pixels_for
 from genlab.workspace.results import Encoded, Traversal, Triplets
 
 if TYPE_CHECKING:
@@ -54,18 +55,13 @@ class Explore(Analyse):
         if not self.can("samples"):
             self._need("draw new images", "samples_by_label")
             return self._sample_labels([index % self.model().classes for index in range(count)], seed, temperature)
-        model: Any = self.model()
-
-        def draw(rows: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-            return model.sample(len(rows), temperature=temperature, generator=generator)
-
-        array = drawn(model, draw, range(count), seed)
+        array = samples(self.model(), count, seed, temperature)
         return Images(array, f"{count} new images from {self.title}, seed {seed}, temperature {temperature:g}")
 
     def encode(self, images: Any) -> Encoded:
         """Codes of images: posterior means (and log-variances), the same every time."""
         self._need("turn images into codes", "encodes")
-        return encode(self.model(), pixels_for(self.model(), images, self.title))
+        return Encoded(*posterior(self.model(), pixels_for(self.model(), images, self.title)))
 
     def decode(self, codes: Any) -> Images:
         """Images of codes (N, D) or (D,)."""
@@ -182,13 +178,13 @@ class Explore(Analyse):
         """
         self._need("sample triplets", "encodes_normal", "decodes")
         anchors = Images(pixels_for(self.model(), anchors, self.title), f"Anchors, {self.title}")
-        posterior = self.encode(anchors)
-        mean, log_var = (np.repeat(np.float64(array), draws, axis=0) for array in posterior)  # type: ignore[arg-type]
+        encoded = self.encode(anchors)
+        mean, log_var = (np.repeat(np.float64(array), draws, axis=0) for array in encoded)  # type: ignore[arg-type]
         global_mean = self.latent_statistics().mean
         values = (settings or TripletSettings()).model_dump()
         codes = sample_triplet_codes(mean, log_var, global_mean, generator=np.random.default_rng(seed), **values)
         count = len(anchors)
-        decoded = self.decode(np.concatenate([posterior.mean, *codes])).array
+        decoded = self.decode(np.concatenate([encoded.mean, *codes])).array
         rebuilt, positive, negative = np.split(decoded, [count, count + count * draws])
         roles = {"positive": (codes[0], positive), "negative": (codes[1], negative)}
         seen = np.repeat(rebuilt, draws, axis=0)
@@ -197,7 +193,7 @@ class Explore(Analyse):
             Images(rebuilt, f"Reconstructions of the anchors, {self.title}"),
             Images(positive, f"Positives, seed {seed}, {self.title}"),
             Images(negative, f"Negatives, seed {seed}, {self.title}"),
-            np.asarray(posterior.mean, dtype=np.float64),
+            np.asarray(encoded.mean, dtype=np.float64),
             *codes,
             distances={
                 "code": {role: np.linalg.norm(code - mean, axis=1) for role, (code, _) in roles.items()},

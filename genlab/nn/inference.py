@@ -1,4 +1,4 @@
-"""Arrays through a model: in batches that fit, without gradients, the same for the same seed."""
+"""Arrays through a trained model: in batches that fit, without gradients, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from genlab.core.errors import BadInputError
-from genlab.figures.images import pixels
-from genlab.workspace.results import Encoded
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +21,7 @@ def batch_size(model: Model) -> int:
 
 
 def through(model: Model, function: Callable[[torch.Tensor], torch.Tensor], inputs: np.ndarray) -> np.ndarray:
-    """Apply a method of a model to the rows of an array."""
+    """Apply a method of a model to the rows of an array, as float32."""
     import torch
 
     size = batch_size(model)
@@ -37,8 +33,8 @@ def through(model: Model, function: Callable[[torch.Tensor], torch.Tensor], inpu
     return np.concatenate(parts)
 
 
-def encode(model: Any, images: np.ndarray) -> Encoded:
-    """Codes of images (N, C, H, W): posterior means and, where there are any, log-variances."""
+def posterior(model: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Means and log-variances (N, D) of images (N, C, H, W); no log-variances where codes are points."""
     import torch
 
     def stacked(batch: torch.Tensor) -> torch.Tensor:
@@ -46,7 +42,7 @@ def encode(model: Any, images: np.ndarray) -> Encoded:
         return torch.stack([codes.mean] if codes.log_var is None else [codes.mean, codes.log_var], dim=1)
 
     columns = through(model, stacked, images)
-    return Encoded(columns[:, 0], columns[:, 1] if columns.shape[1] > 1 else None)
+    return columns[:, 0], columns[:, 1] if columns.shape[1] > 1 else None
 
 
 def drawn(
@@ -64,29 +60,23 @@ def drawn(
     return np.concatenate(parts)
 
 
-def pixels_for(model: Model, images: Any, title: str) -> np.ndarray:
-    """Images as float32 (N, C, H, W) in [0, 1], refused where their shape is not the model's."""
-    from genlab.core.shapes import Shape
+def samples(model: Any, count: int, seed: int, temperature: float = 1.0) -> np.ndarray:
+    """New images (count, C, H, W) of a model that samples."""
 
-    array = pixels(images)
-    if array.shape[1:] != tuple(model.shape):
-        given = Shape(*array.shape[1:])
-        raise BadInputError(
-            f"{title} was trained on images of {model.shape}, and these are {given}; "
-            f"import them at {model.shape.height}x{model.shape.width} in the same colours first."
-        )
-    return array
+    def draw(rows: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        return model.sample(len(rows), temperature=temperature, generator=generator)
+
+    return drawn(model, draw, range(count), seed)
 
 
-def codes_for(model: Any, codes: Any, title: str) -> np.ndarray:
-    """Codes as float64 (N, D), refused where D is not the model's."""
-    if hasattr(codes, "detach"):
-        codes = codes.detach().cpu().numpy()
-    array = np.atleast_2d(np.asarray(codes, dtype=np.float64))
-    if array.ndim != 2 or array.shape[1] != model.latent_dim:
-        raise BadInputError(
-            f"Codes of {title} have the shape (N, {model.latent_dim}) or ({model.latent_dim},), and {array.shape} is neither."
-        )
-    if not np.isfinite(array).all():
-        raise BadInputError(f"These codes of {title} hold values that are not finite numbers; leave those out.")
-    return array
+def bounds(model: Any, images: np.ndarray, seed: int) -> np.ndarray:
+    """The evidence lower bound of each image (N,) in nats, with one draw of the code each."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def elbo(batch: torch.Tensor) -> torch.Tensor:
+        terms = model.bound_terms(batch, generator)
+        return -(terms["reconstruction"] + terms["kl"])
+
+    return through(model, elbo, images)
