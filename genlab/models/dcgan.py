@@ -58,7 +58,7 @@ CARD = Card(
     ),
     scalars=GAME_SCALARS,
     presets={
-        "quick": {"epochs": 8, "batch_size": 32, "average": 0.99},
+        "quick": {"epochs": 14, "batch_size": 32, "average": 0.99, "learning_rate": 1e-3, "critic_learning_rate": 5e-4},
         "default": {"epochs": 40, "batch_size": 64},
         "paper": {"epochs": 100, "width": 128, "latent_dim": 100, "average": 0.0, "fresh_noise": True},
     },
