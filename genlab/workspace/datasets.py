@@ -16,6 +16,7 @@ from pathlib import Path
 
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.data.bundled import BUNDLED, make_bundled
+from genlab.data.downloads import DOWNLOADS, make_download
 from genlab.data.fitting import Size
 from genlab.data.imageset import ImageSet, SetInfo, open_set, read_info, write_info
 from genlab.data.importing import Progress, import_images, source_title
@@ -37,27 +38,36 @@ class Datasets:
         self.folder = Path(root) / "datasets"
 
     def __iter__(self) -> Iterator[str]:
-        return (info.name for info in self.infos())
+        """Names of the sets that need no download."""
+        return (info.name for info in self.infos() if info.available)
 
     def __len__(self) -> int:
-        return len(self.infos())
+        return sum(info.available for info in self.infos())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in BUNDLED or name in self._present())
+        """Whether `self[name]` knows the set, one that it would download included."""
+        return isinstance(name, str) and (name in BUNDLED or name in DOWNLOADS or name in self._present())
 
     def __getitem__(self, name: str) -> ImageSet:
-        """Open a set, making a bundled one at its first use; raises `UnknownNameError`."""
+        """Open a set, making or downloading it at its first use; raises `UnknownNameError`."""
+        return self.fetch(name)
+
+    def fetch(self, name: str, progress: Progress | None = None) -> ImageSet:
+        """Open a set as `self[name]` does, with `progress(done, total, what)` where it must be downloaded."""
+        directory = self.folder / name
         if name in self._present():
-            return open_set(self.folder / name)
-        if name not in BUNDLED:
-            raise UnknownNameError("image set", name, [*self])
+            return open_set(directory)
+        if name not in self:
+            raise UnknownNameError("image set", name, [info.name for info in self.infos()])
         try:
-            return make_bundled(name, self.folder / name)
-        except BadInputError:  # another process was quicker
-            return open_set(self.folder / name)
+            return make_bundled(name, directory) if name in BUNDLED else make_download(name, directory, progress)
+        except BadInputError:
+            if name in self._present():  # another process was quicker
+                return open_set(directory)
+            raise
 
     def infos(self) -> list[SetInfo]:
-        """What is known of every set, the newest import first and the bundled ones last; no pixels are read.
+        """What is known of every set; no pixels are read: own ones newest first, bundled ones, downloads.
 
         A set whose description is damaged is left out; opening it by its name says what is wrong.
         """
@@ -65,9 +75,11 @@ class Datasets:
         for name in self._present():
             with suppress(BadInputError):
                 present[name] = read_info(self.folder / name)
-        own = [info for name, info in present.items() if name not in BUNDLED]
+        known = {name: bundled.info for name, bundled in BUNDLED.items()}
+        known |= {name: download.info for name, download in DOWNLOADS.items()}
+        own = [info for name, info in present.items() if name not in known]
         own.sort(key=lambda info: info.created, reverse=True)
-        return own + [present.get(name, bundled.info) for name, bundled in BUNDLED.items()]
+        return own + [present.get(name, info) for name, info in known.items()]
 
     def add(
         self,
@@ -109,7 +121,7 @@ class Datasets:
         if not path.exists():
             if os.sep in name or path.suffix:
                 raise BadInputError(f"{path} does not exist; give the name of an image set or a path to images.")
-            raise UnknownNameError("image set", name, [*self])
+            raise UnknownNameError("image set", name, [info.name for info in self.infos()])
         if (path / "set.json").is_file():
             return open_set(path)
         seen, key = self._seen(), _fingerprint(path)
@@ -121,8 +133,8 @@ class Datasets:
     def remove(self, name: str) -> None:
         """Move a set to the trash, from where `restore` brings it back."""
         if name not in self._present():
-            if name in BUNDLED:
-                raise BadInputError(f"{name} is bundled and takes no space yet; there is nothing to remove.")
+            if name in self:
+                raise BadInputError(f"{name} takes no space before its first use; there is nothing to remove.")
             raise UnknownNameError("image set", name, self._present())
         self._trash.mkdir(parents=True, exist_ok=True)
         (self.folder / name).rename(self._trash / f"{name}~{time.time_ns()}")
