@@ -21,6 +21,8 @@ FAMILY_COLOURS = {
     "recognition": "red",
 }
 
+BETTER = {"lower": "↓ lower is better", "higher": "↑ higher is better", "neither": "neither way is better"}
+
 
 def words(name: str) -> str:
     """A capability's name as words: `samples_by_label` becomes "samples by label"."""
@@ -51,22 +53,22 @@ def equations(entry: Entry) -> None:
         st.latex(equation.latex)
 
 
-def model_card(entry: Entry) -> None:
-    """The whole card: summary, abilities, equations, what it logs and where it departs from the paper."""
-    card_head(entry)
-    capability_badges(entry)
-    st.caption(f":material/photo_size_select_large: Takes {card_sizes(entry)}.")
-    with st.expander("Equations", icon=":material/function:", expanded=True):
+def details(entry: Entry, *, expanded: bool = True) -> None:
+    """Folded parts of a card: equations, what the model logs, and where it departs from the paper."""
+    card = entry.card
+    with st.expander("Equations", icon=":material/function:", expanded=expanded):
         equations(entry)
     with st.expander("What it logs", icon=":material/monitoring:"):
-        arrow = {"lower": "↓ lower is better", "higher": "↑ higher is better", "neither": "·"}
-        lines = [f"- `{name}`: {s.meaning} ({arrow[s.direction]})" for name, s in entry.card.scalars.items()]
+        lines = [f"- `{name}`: {s.meaning} ({BETTER[s.direction]})" for name, s in card.scalars.items()]
         st.markdown("\n".join(lines))
-    if entry.card.departures:
-        with st.expander(f"Departures from the paper ({len(entry.card.departures)})", icon=":material/alt_route:"):
-            st.markdown("\n".join(f"- {departure}" for departure in entry.card.departures))
+    if card.departures:
+        with st.expander(f"Departures from the paper ({len(card.departures)})", icon=":material/alt_route:"):
+            st.markdown("\n".join(f"- {departure}" for departure in card.departures))
 
 
-def card_sizes(entry: Entry) -> str:
-    """Which image sizes the model takes, as the end of a sentence."""
-    return entry.card.sizes.rstrip(".")
+def model_card(entry: Entry) -> None:
+    """The whole card: summary, abilities, sizes, equations, what it logs and where it departs from the paper."""
+    card_head(entry)
+    capability_badges(entry)
+    st.caption(f":material/photo_size_select_large: Takes {entry.card.sizes.rstrip('.')}.")
+    details(entry)

@@ -76,7 +76,10 @@ def pages_of_thumbnails(images: ImageSet) -> None:
 
     from genlab.figures import Images
 
-    indices, columns = _filtered(images), _columns(images)
+    columns = _columns(images)
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    with controls:
+        indices = _filtered(images)
     per_page = columns * max(3, 72 // columns)
     if not len(indices):
         empty_state("No such image", "No image fits these filters; change one of them.", icon=":material/filter_alt:")
@@ -84,7 +87,8 @@ def pages_of_thumbnails(images: ImageSet) -> None:
     pages = -(-len(indices) // per_page)
     number = 1
     if pages > 1:
-        number = int(st.number_input(f"Page (of {pages:,})", 1, pages, key=f"page-{images.name}", width=180))
+        asked = controls.number_input(f"Page (of {pages:,})", 1, pages, key=f"page-{images.name}-{pages}", width=180)
+        number = int(asked)
     shown = indices[(number - 1) * per_page : number * per_page]
     label = "" if len(indices) == images.count else f" of the {len(indices):,} that fit the filters"
     show_images(
@@ -104,20 +108,21 @@ def _filtered(images: ImageSet) -> np.ndarray:
     import numpy as np
 
     keep = np.ones(images.count, dtype=bool)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if images.labels is not None:
-            names = ["every class", *images.class_names]
-            chosen = st.selectbox("Class", names, key=f"class-{images.name}", width=220)
-            if chosen != names[0]:
-                keep &= images.labels == images.class_names.index(chosen)
-        split = st.selectbox("Split", ["both", *images.splits], key=f"split-{images.name}", width=160)
-        if split != "both":
-            keep &= np.isin(np.arange(images.count), images.splits[split])
-        twins = images.distinct < images.count and st.toggle("Duplicates only", key=f"twins-{images.name}")
-    if not twins:
-        return np.flatnonzero(keep)
-    found = np.flatnonzero(keep & (np.bincount(images.groups)[images.groups] > 1))
-    return found[np.argsort(images.groups[found], kind="stable")]  # equal images side by side
+    if images.labels is not None:
+        names = ["every class", *images.class_names]
+        chosen = st.selectbox("Class", names, key=f"class-{images.name}", width=200)
+        if chosen != names[0]:
+            keep &= images.labels == images.class_names.index(chosen)
+    split = st.selectbox("Split", ["both", *images.splits], key=f"split-{images.name}", width=140)
+    if split != "both":
+        keep &= np.isin(np.arange(images.count), images.splits[split])
+    orders = ["mixed", "as they came"] + (["duplicates only"] if images.distinct < images.count else [])
+    order = st.selectbox("Order", orders, key=f"order-{images.name}", width=180)
+    if order == "duplicates only":
+        found = np.flatnonzero(keep & (np.bincount(images.groups)[images.groups] > 1))
+        return found[np.argsort(images.groups[found], kind="stable")]  # equal images side by side
+    found = np.flatnonzero(keep)
+    return np.random.default_rng(0).permutation(found) if order == "mixed" else found
 
 
 def classes(images: ImageSet) -> None:
@@ -186,7 +191,11 @@ def look(images: ImageSet) -> None:
 
 
 def delete(images: ImageSet) -> None:
-    """Move the set to the trash; the page offers to undo it."""
+    """Move an imported set to the trash; the page offers to undo it."""
+    from genlab.data.bundled import BUNDLED
+
+    if images.name in BUNDLED:
+        return
     with st.popover("Delete this set", icon=":material/delete:"):
         st.markdown(f"Runs that learned from “{images.title}” keep their models, but can no longer show its images.")
         if st.button("Delete", type="primary", key=f"delete-{images.name}"):

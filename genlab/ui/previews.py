@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import streamlit as st
 
 import genlab
 from genlab.core.errors import BadInputError
-from genlab.core.events import Sampled
+from genlab.core.events import Event, Sampled
+from genlab.ui.messages import empty_state
+from genlab.ui.pictures import show_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+TITLES = {"samples": "Samples from fixed noise", "reconstructions": "Reconstructions of fixed images"}
 
 
 def previews(run: genlab.Run) -> list[Sampled]:
@@ -29,3 +35,27 @@ def open_preview(run: genlab.Run, event: Sampled) -> Image:
             return picture
     except OSError as error:
         raise BadInputError(f"{path} cannot be read as a picture; the run itself is not harmed.") from error
+
+
+def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
+    """The same noise and the same images through the model at every stored epoch, chosen on one slider."""
+    drawn = [event for event in events if isinstance(event, Sampled) and (run.directory / event.path).is_file()]
+    steps = sorted({event.step for event in drawn if event.what in TITLES})
+    if not steps:
+        empty_state("No pictures yet", "They appear with the first finished epoch.", icon=":material/image:")
+        return
+    chosen = steps[-1]
+    if len(steps) > 1:
+        follow = st.toggle("Follow the newest", value=True, key=f"follow-{run.id}")
+        if not follow:
+            chosen = st.select_slider("Step", steps, value=steps[-1], key=f"scrub-{run.id}")
+    shown = {event.what: event for event in drawn if event.step == chosen}
+    originals = next((event for event in drawn if event.what == "originals"), None)
+    pictures = [(shown[what], title) for what, title in TITLES.items() if what in shown]
+    for column, (event, title) in zip(st.columns(max(2, len(pictures)), gap="large"), pictures, strict=False):
+        with column:
+            at = f"step {event.step:,} (epoch {event.epoch:,})"
+            show_picture(open_preview(run, event), f"{title}, “{run.title}” at {at}.", key=f"{event.what}-{run.id}")
+            if event.what == "reconstructions" and originals:
+                caption = f"The images to rebuild, held out from “{run.config.data.title}”."
+                show_picture(open_preview(run, originals), caption, key=f"originals-{run.id}")

@@ -104,7 +104,9 @@ def _open(name: str, run: genlab.Run, label: str, icon: str) -> None:
 
 def ways_on() -> None:
     """Three cards: explore, train, compare."""
-    for column, way in zip(st.columns(len(WAYS), gap="medium"), WAYS, strict=True):
+    with st.container(key="wrap-ways"):
+        columns = st.columns(len(WAYS), gap="medium")
+    for column, way in zip(columns, WAYS, strict=True):
         with column, st.container(border=True, height="stretch", key=f"card-{way.page}"):
             st.markdown(f"#### :material/{way.icon}: {way.title}")
             st.markdown(way.sentence)

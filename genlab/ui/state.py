@@ -47,7 +47,7 @@ def forget(key: str) -> None:
     st.query_params.pop(key, None)
 
 
-def _choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None) -> str:
+def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None) -> str:
     """A selectbox over names whose choice survives a change of page and stands in the address."""
     names = list(titles)
     wanted = st.query_params.get(key) or st.session_state.get(f"chosen-{key}") or ""
@@ -81,7 +81,7 @@ def choose_run(*capabilities: str, key: str = "run", label: str = "Run", purpose
     titles = {run.id: f"{run.name} · {run.config.model} · {run.config.data.title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
-    return able[_choose(label, titles, key, help)]
+    return able[choose(label, titles, key, help)]
 
 
 def choose_image_set(*, key: str = "data", label: str = "Image set", help: str | None = None) -> Any:
@@ -91,4 +91,4 @@ def choose_image_set(*, key: str = "data", label: str = "Image set", help: str |
         empty_state("No images yet", "Import some on the Data page.", link="data", label="Import images")
         st.stop()
     titles = {name: f"{info.title} · {info.count:,} images · {info.shape}" for name, info in infos.items()}
-    return infos[_choose(label, titles, key, help)]
+    return infos[choose(label, titles, key, help)]

@@ -8,7 +8,9 @@ STYLE = """<style>
 .block-container { max-width: 1180px; padding-top: 3.2rem; padding-bottom: 4rem; }
 [class*="st-key-pixels"] img { image-rendering: pixelated; border-radius: .4rem; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; font-size: 1.5rem; }
-[class*="st-key-card-"] { height: 100%; }
+[class*="st-key-wrap-"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+[class*="st-key-wrap-"] [data-testid="stColumn"] { flex: 1 1 230px; min-width: min(230px, 100%); }
+[class*="st-key-card-"] .katex-display { margin: .2em 0; overflow-x: auto; overflow-y: hidden; }
 </style>"""
 
 

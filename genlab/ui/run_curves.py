@@ -1,0 +1,101 @@
+"""The curves of one run while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import streamlit as st
+
+import genlab
+from genlab.core.events import EpochFinished, Event, Progressed, Started
+from genlab.ui.messages import empty_state
+from genlab.ui.pictures import show_figure
+
+if TYPE_CHECKING:
+    from genlab.figures import Curve
+
+AXES = {"step": "Steps", "epoch": "Epochs", "seconds": "Seconds"}
+
+
+class Point(NamedTuple):
+    """Scalars at one place of a run: its step, its epoch with a fraction, and seconds of training."""
+
+    step: int
+    epoch: float
+    seconds: float
+    scalars: dict[str, float]
+    validation: bool
+
+
+def points(events: Sequence[Event]) -> list[Point]:
+    """What was logged, in order; what a resumed run took back (steps after its checkpoint) is left out."""
+    found: list[Point] = []
+    per_epoch, clock, offset = 1, 0.0, 0.0
+    for event in events:
+        if isinstance(event, Started):
+            found = [point for point in found if point.step <= event.step]
+            offset = found[-1].seconds if found else 0.0
+            per_epoch, clock = max(1, event.steps_per_epoch), event.time
+        elif isinstance(event, Progressed | EpochFinished):
+            seconds = offset + max(0.0, event.time - clock)
+            place = event.step, event.step / per_epoch, seconds
+            if isinstance(event, Progressed):
+                found.append(Point(*place, dict(event.scalars), False))
+            elif event.validation:
+                found.append(Point(*place, dict(event.validation), True))
+    return found
+
+
+def curves(name: str, found: Sequence[Point], terms: Sequence[str], axis: str) -> Iterator[Curve]:
+    """One line for each term, and a dashed one for its validation where there is one."""
+    import numpy as np
+
+    from genlab.figures import Curve
+
+    for term in terms:
+        for validation in (False, True):
+            chosen = [point for point in found if point.validation == validation and term in point.scalars]
+            if chosen:
+                x = np.array([getattr(point, axis) for point in chosen], dtype=float)
+                y = np.array([point.scalars[term] for point in chosen], dtype=float)
+                yield Curve(name, term, x, y, validation)
+
+
+def terms_of(found: Sequence[Point]) -> list[str]:
+    """Every term that was logged, the objective first."""
+    names = dict.fromkeys(name for point in found for name in point.scalars)
+    return sorted(names, key=lambda name: name != "loss")
+
+
+def curve_controls(run: genlab.Run, terms: list[str]) -> dict[str, Any]:
+    """Which terms, over what, how smooth, on which scale."""
+    shown = st.pills("Terms", terms, selection_mode="multi", default=terms[:6], key=f"terms-{run.id}-{len(terms)}")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        axis = st.segmented_control("Over", list(AXES), default="step", format_func=AXES.__getitem__, key="curve-axis")
+        smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="curve-smoothing", width=200)
+        log = st.toggle("Log scale", key="curve-log")
+        panels = st.toggle("One panel each", value=len(terms) > 2, key=f"curve-panels-{run.id}")
+    return {"terms": shown or terms, "axis": axis or "step", "smoothing": smoothing, "log": log, "panels": panels}
+
+
+def show_curves(run: genlab.Run, events: Sequence[Event]) -> None:
+    """The chart of a run's loss terms, with its controls."""
+    from genlab.figures import loss_curves, to_csv
+
+    found = points(events)
+    terms = terms_of(found)
+    if not terms:
+        empty_state("No numbers yet", "Curves appear with the first logged steps.", icon=":material/show_chart:")
+        return
+    wish = curve_controls(run, terms)
+    lines = list(curves(run.name, found, wish["terms"], wish["axis"]))
+    options = {"axis": wish["axis"], "log": wish["log"], "panels": wish["panels"]}
+    figure = loss_curves(lines, smoothing=wish["smoothing"], **options)
+    smoothed = f", smoothed by {wish['smoothing']:g} (raw values behind)" if wish["smoothing"] else ""
+    show_figure(
+        figure,
+        f"Loss terms of “{run.title}” over {AXES[wish['axis']].lower()}{smoothed}; validation is dashed.",
+        key=f"curves-{run.id}",
+        data=lambda: to_csv(loss_curves(lines, **options)),
+    )

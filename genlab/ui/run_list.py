@@ -1,0 +1,147 @@
+"""All runs at a glance, and what can be done with one besides watching it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+import genlab
+from genlab.ui.messages import boundary
+from genlab.ui.navigation import page
+from genlab.ui.run_state import ACTIVE, progress_of, when
+from genlab.ui.run_watch import events_of
+from genlab.ui.state import choose, forget, get_workspace, remember
+
+EXPLORE = (
+    ("samples", "sample", "Sample"),
+    ("encodes", "latent", "Latent space"),
+    ("decodes", "interpolate", "Interpolate"),
+    ("encodes_normal", "triplets", "Triplets"),
+)
+
+
+def overview() -> None:
+    """A table of every run with its status and progress; a click on a row chooses it."""
+    active = any(run.status in ACTIVE for run in get_workspace().runs)
+    st.fragment(_table, run_every=3 if active else None)()
+
+
+@boundary()
+def _table() -> None:
+    runs = list(get_workspace().runs)
+    table: dict[str, list[Any]] = {
+        "run": [run.name for run in runs],
+        "status": ["shipped" if run.shipped else run.status for run in runs],
+        "progress": [progress_of(run, events_of(run)) for run in runs],
+        "model": [run.config.model for run in runs],
+        "images": [run.config.data.title for run in runs],
+        "epochs": [run.state.epoch for run in runs],
+        "started": [when(run.config.created) for run in runs],
+    }
+    bar = st.column_config.ProgressColumn("progress", format="percent", min_value=0.0, max_value=1.0)
+    picked = st.dataframe(
+        table, hide_index=True, column_config={"progress": bar}, on_select="rerun", selection_mode="single-row",
+        key=f"runs-{len(runs)}", height=min(38 + 35 * len(runs), 318),
+    )  # fmt: skip
+    rows = picked["selection"]["rows"]
+    if rows and st.session_state.get("clicked-run") != (clicked := runs[rows[0]].id):
+        st.session_state["clicked-run"] = clicked
+        remember("run", clicked)
+        st.rerun()
+
+
+def choose_any_run() -> genlab.Run:
+    """One of all runs, whatever its status; the page says before that there is at least one."""
+    runs = {run.id: run for run in get_workspace().runs}
+    titles = {run.id: f"{run.name} · {'shipped' if run.shipped else run.status}" for run in runs.values()}
+    return runs[choose("Run", titles, "run")]
+
+
+def explore_links(run: genlab.Run) -> None:
+    """Ways to the pages that can do something with this run."""
+    with st.container(horizontal=True):
+        for capability, name, label in EXPLORE:
+            if run.can(capability) and (target := page(name)):
+                st.page_link(target, label=label, icon=":material/arrow_forward:", query_params={"run": run.id})
+
+
+def record(run: genlab.Run) -> None:
+    """Everything needed to do it again: settings, seed, data, versions; to copy or to download."""
+    config = run.config
+    st.markdown(
+        f"- **Run:** `{run.id}` in `{run.directory}`\n"
+        f"- **Model:** `{config.model}`, preset {config.preset}\n"
+        f"- **Images:** {config.data.title} (`{config.data.name}`, {config.data.count:,} images, content "
+        f"`{config.data.hash[:12]}`{', synthetic' if config.data.synthetic else ''})\n"
+        f"- **Seed:** {config.settings.get('seed')}, device {run.state.device or config.settings.get('device')}\n"
+        f"- **Versions:** {', '.join(f'{name} {version}' for name, version in config.versions.items())}"
+    )
+    st.code(command(run), language="bash", wrap_lines=True)
+    st.caption("The same run again, from the command line.")
+    left, right = st.columns(2)
+    for column, (title, values) in zip(
+        (left, right), (("Parameters", config.parameters), ("Settings", config.settings)), strict=True
+    ):
+        column.caption(title)
+        column.dataframe({"name": list(values), "value": [str(value) for value in values.values()]}, hide_index=True)
+    st.download_button(
+        "Download the record (JSON)", config.model_dump_json(indent=2), f"{run.id}.json", "application/json",
+        icon=":material/download:", key=f"record-{run.id}", on_click="ignore",
+    )  # fmt: skip
+
+
+def command(run: genlab.Run) -> str:
+    """The command that would train this run again."""
+    config = run.config
+    own = " ".join(f"--set {name}={value}" for name, value in config.parameters.items())
+    seed, epochs = config.settings.get("seed", 0), config.settings.get("epochs", 1)
+    return f"genlab train {config.model} --data {config.data.name} --epochs {epochs} --seed {seed} {own}".strip()
+
+
+def manage(run: genlab.Run) -> None:
+    """Notes, another name, export and deletion."""
+    if not run.shipped:
+        _rename_and_note(run)
+    if st.button(
+        "Prepare an export",
+        icon=":material/archive:",
+        key=f"export-{run.id}",
+        help="Config, events and weights as one zip.",
+    ):
+        with boundary(), st.spinner("Packing …"):
+            _offer_export(run)
+    if not run.shipped:
+        with st.popover("Delete this run", icon=":material/delete:"):
+            st.markdown("It moves to the trash and can be brought back.")
+            if st.button("Delete", type="primary", key=f"delete-{run.id}"):
+                with boundary():
+                    run.delete()
+                    st.session_state["deleted-run"] = (run.id, run.name)
+                    forget("run")
+                    st.rerun()
+
+
+def _rename_and_note(run: genlab.Run) -> None:
+    name = st.text_input("Name", value=run.name, key=f"name-{run.id}", max_chars=120)
+    if name.strip() and name.strip() != run.name:
+        with boundary():
+            run.rename(name.strip())
+            st.rerun()
+    note = st.text_area("Notes", value=run.notes, key=f"note-{run.id}", placeholder="What this run was for …")
+    if note != run.notes:
+        with boundary():
+            run.note(note)
+            st.toast("Noted.", icon=":material/edit_note:")
+
+
+def _offer_export(run: genlab.Run) -> None:
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = run.export(Path(folder) / f"{run.id}.zip")
+        st.download_button(
+            f"Download {file.name}", file.read_bytes(), file.name, "application/zip",
+            icon=":material/download:", key=f"exported-{run.id}", on_click="ignore",
+        )  # fmt: skip

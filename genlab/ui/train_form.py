@@ -1,0 +1,173 @@
+"""Setting up a run: the model, its preset or its own parameters, what it will cost, and the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import streamlit as st
+
+import genlab
+from genlab.core.errors import GenlabError
+from genlab.core.parameters import ParameterInfo, describe, validate
+from genlab.core.settings import TrainingSettings
+from genlab.ui.cards import words
+from genlab.ui.forms import parameter_form
+from genlab.ui.messages import boundary
+from genlab.ui.navigation import page
+from genlab.ui.state import choose, get_models, get_workspace, remember
+
+if TYPE_CHECKING:
+    from genlab.core.registry import Entry
+
+PRESETS = {
+    "quick": "Quick: see something within a minute or so",
+    "default": "Default: a good start",
+    "paper": "Paper: as published, which may take long",
+}
+ONLY_FOR_DESCENT = ("batch_size", "gradient_clip", "precision")
+
+
+class Plan(NamedTuple):
+    """What a run would be: the model, the image set's name, the preset and the values that differ from it."""
+
+    model: str
+    data: str
+    preset: str
+    values: dict[str, Any]
+    name: str = ""
+
+
+def choose_model() -> Entry:
+    """A model, narrowed down by its family."""
+    models = get_models()
+    families = list(dict.fromkeys(entry.card.family for entry in models.values()))
+    if len(families) > 1:
+        asked = st.query_params.get("model") or st.session_state.get("chosen-model", "")
+        start = models[asked].card.family if asked in models else None
+        family = st.pills("Family", families, default=start, key="family", help="Narrows down the list below.")
+    else:
+        family = None
+    titles = {
+        name: f"{entry.card.title} · {entry.card.year}"
+        for name, entry in models.items()
+        if family in (None, entry.card.family)
+    }
+    return models[choose("Model", titles, "model")]
+
+
+def settings_of(entry: Entry) -> dict[str, ParameterInfo]:
+    """The training settings that mean something for a model: one that is fitted has no batches."""
+    infos = describe(TrainingSettings)
+    if "fits" not in entry.capabilities:
+        return infos
+    return {name: info for name, info in infos.items() if name not in ONLY_FOR_DESCENT}
+
+
+def choose_values(entry: Entry, data: str) -> Plan:
+    """A preset, and every parameter to change from there."""
+    preset = st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        default="default",
+        format_func=lambda name: name.capitalize(),
+        key=f"preset-{entry.name}",
+    )
+    preset = preset or "default"
+    st.caption(f"{PRESETS[preset]}.")
+    own, shared = entry.preset(preset)
+    key = f"form-{entry.name}-{preset}"
+    settings, parameters = settings_of(entry), entry.parameters
+    st.markdown("##### How long and how")
+    chosen = parameter_form(settings, shared, f"{key}-settings")
+    if parameters:
+        st.markdown("##### The model")
+        chosen |= parameter_form(parameters, own, f"{key}-own")
+    starts = {name: info.default for name, info in {**parameters, **settings}.items()} | own | shared
+    changed = {name: value for name, value in chosen.items() if value != starts[name]}
+    if changed:
+        told = ", ".join(f"{words(name)} {value}" for name, value in changed.items())
+        st.caption(f":material/edit: Changed from the preset: {told}.")
+    return Plan(entry.name, data, preset, changed)
+
+
+def check(entry: Entry, plan: Plan) -> str:
+    """Why this plan cannot start, in one sentence; empty when it can."""
+    try:
+        own, shared = entry.split({**entry.card.presets.get(plan.preset, {}), **plan.values})
+        entry.validate(own)
+        validate(TrainingSettings, shared, of="the training")
+    except GenlabError as error:
+        return str(error)
+    return ""
+
+
+@st.cache_data(show_spinner="Trying a few steps …", max_entries=64)
+def _estimate(home: str, model: str, content: str, data: str, preset: str, values: tuple[tuple[str, Any], ...]) -> Any:
+    return get_workspace().estimate(model, data, preset=preset, **dict(values))
+
+
+def estimate(plan: Plan, content: str) -> None:
+    """Time, memory and size of the planned run on this machine, found out once for each plan."""
+    home = str(get_workspace().root)
+    found = _estimate(home, plan.model, content, plan.data, plan.preset, tuple(sorted(plan.values.items())))
+    columns = st.columns(3)
+    columns[0].metric("Time", duration(found.seconds), help="On this machine, when nothing else runs on it.")
+    columns[1].metric("Memory", size(found.memory), help="While it trains.")
+    columns[2].metric("Parameters", f"{found.parameters:,}", help="Numbers that the model learns.")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the words of a clock.
+
+    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+    ('under 1 s', '1 min 15 s', '2 h 2 min', '2 d 8 h')
+    """
+    if seconds < 1:
+        return "under 1 s"
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    left, parts = int(seconds), list[str]()
+    for length, unit in units:
+        count, left = divmod(left, length)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)
+
+
+def size(count: float) -> str:
+    """Bytes in the largest unit that fits.
+
+    >>> size(512), size(3 * 2**20)
+    ('512 B', '3.0 MiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def start(plan: Plan) -> None:
+    """A name and the button; the run is queued when others are training, and the page stays for the next."""
+    name, button = st.columns([3, 2], vertical_alignment="bottom")
+    called = name.text_input(
+        "Name of the run", placeholder="made from the model and the images", key="run-name", max_chars=120
+    )
+    if button.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start"):
+        with boundary():
+            run = get_workspace().train(plan.model, plan.data, preset=plan.preset, name=called.strip(), **plan.values)
+            st.session_state["started"] = [*st.session_state.get("started", []), run.id]
+            remember("run", run.id)
+            st.rerun()
+
+
+def started() -> None:
+    """The runs that were started from this page, with the way to watch them."""
+    runs = get_workspace().runs
+    ids = [id for id in st.session_state.get("started", []) if id in runs]
+    for id in reversed(ids[-3:]):
+        run: genlab.Run = runs[id]
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"started-{id}"):
+            st.markdown(f":material/rocket_launch: **{run.name}** is {run.status}.")
+            if (target := page("runs")) and st.button("Watch it", key=f"watch-{id}", icon=":material/monitoring:"):
+                remember("run", id)
+                st.switch_page(target)

@@ -1,0 +1,74 @@
+"""All models: a gallery of their cards by family, and what each can do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import genlab
+from genlab.core.capabilities import CAPABILITIES
+from genlab.ui.cards import capability_badges, card_head, details, words
+from genlab.ui.messages import boundary
+from genlab.ui.navigation import page
+from genlab.ui.pictures import show_picture
+from genlab.ui.previews import open_preview, previews
+from genlab.ui.state import get_models, get_workspace, remember
+
+if TYPE_CHECKING:
+    from genlab.core.registry import Entry
+
+FAMILIES = {
+    "density": "Densities: count or fit, no gradients",
+    "autoencoder": "Autoencoders: squeeze and rebuild",
+    "variational": "Variational: codes with a prior",
+    "adversarial": "Adversarial: a generator against a critic",
+    "hybrid": "Hybrids: autoencoders with a critic",
+    "flow": "Flows: exact likelihoods",
+    "recognition": "Recognition: the same thing seen twice",
+}
+
+
+def capability_matrix() -> None:
+    """Every model in a row, every ability in a column, read from the classes."""
+    models = get_models()
+    abilities = [name for name in CAPABILITIES if any(name in entry.capabilities for entry in models.values())]
+    table = {"model": [entry.card.title for entry in models.values()]}
+    table |= {"family": [entry.card.family for entry in models.values()]}
+    config = {"model": st.column_config.TextColumn("model", pinned=True)}
+    for name in abilities:
+        table[name] = ["✓" if name in entry.capabilities else "" for entry in models.values()]
+        meaning = (CAPABILITIES[name].__doc__ or "").split("\n")[0]
+        config[name] = st.column_config.TextColumn(words(name), help=meaning, alignment="center")
+    st.dataframe(table, hide_index=True, column_config=config, key="matrix", height=36 * (len(models) + 1) + 2)
+    st.caption("What each model can do, read from its class. Hover over a heading for what it means.")
+
+
+def gallery() -> None:
+    """The cards, grouped by family, two beside each other."""
+    models = get_models()
+    shipped = {run.config.model: run for run in reversed(list(get_workspace().runs)) if run.shipped}
+    for family, title in FAMILIES.items():
+        entries = [entry for entry in models.values() if entry.card.family == family]
+        if not entries:
+            continue
+        st.subheader(title, anchor=family)
+        for start in range(0, len(entries), 2):
+            for column, entry in zip(st.columns(2, gap="medium"), entries[start : start + 2], strict=False):
+                with column, st.container(border=True, height="stretch", key=f"card-{entry.name}"), boundary():
+                    _card(entry, shipped.get(entry.name))
+
+
+def _card(entry: Entry, run: genlab.Run | None) -> None:
+    card_head(entry, level=4)
+    if run:
+        drawn = [event for event in previews(run) if event.what == "samples"]
+        if drawn:
+            show_picture(
+                open_preview(run, drawn[-1]), f"Drawn by the shipped run “{run.title}”.", key=entry.name, width=260
+            )
+    capability_badges(entry)
+    details(entry, expanded=False)
+    if (target := page("train")) and st.button("Train it", icon=":material/model_training:", key=f"train-{entry.name}"):
+        remember("model", entry.name)
+        st.switch_page(target)
