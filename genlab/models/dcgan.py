@@ -69,9 +69,17 @@ CARD = Card(
 class DCGANParameters(GameParameters):
     """The game, and the convolutions of its players."""
 
-    width: int = parameter(16, "Channels of the largest maps; they double at each level, up to eight times.", minimum=4, maximum=256)
+    width: int = parameter(
+        16, "Channels of the largest maps; they double at each level, up to eight times.", minimum=4, maximum=256
+    )
     spectral_norm: bool = parameter(False, "Divide each weight of the discriminator by its largest singular value.")
-    average: float = parameter(0.999, "Decay of the moving average of the generator that samples; 0 samples from the generator itself.", minimum=0, maximum=0.99999, symbol=r"\delta")
+    average: float = parameter(
+        0.999,
+        "Decay of the moving average of the generator that samples; 0 samples from the generator itself.",
+        minimum=0,
+        maximum=0.99999,
+        symbol=r"\delta",
+    )
     fresh_noise: bool = parameter(False, "New noise for the generator's move; off reuses the images just judged, which is faster.", advanced=True)  # fmt: skip
 
 

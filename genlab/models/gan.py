@@ -66,8 +66,12 @@ CARD = Card(
 class GANParameters(GameParameters):
     """The game, and the dense layers of its players."""
 
-    hidden: int = parameter(256, "Units of the first dense layer of the generator; the second has twice as many.", minimum=4, maximum=4096)
-    critic_hidden: int = parameter(256, "Units of the discriminator's second dense layer; the first has twice as many.", minimum=4, maximum=4096)
+    hidden: int = parameter(
+        256, "Units of the first dense layer of the generator; the second has twice as many.", minimum=4, maximum=4096
+    )
+    critic_hidden: int = parameter(
+        256, "Units of the discriminator's second dense layer; the first has twice as many.", minimum=4, maximum=4096
+    )
     batch_norm: bool = parameter(True, "Batch normalisation in the generator.")
     dropout: float = parameter(0.3, "Probability of dropping a unit of the discriminator.", minimum=0, maximum=0.9)  # fmt: skip
 
