@@ -11,8 +11,8 @@ import numpy as np
 from genlab.core.errors import BadInputError
 from genlab.latent.neighbours import nearest
 from genlab.latent.project import project
-from genlab.latent.traverse import kl
 from genlab.nn.inference import bounds, through
+from genlab.nn.usage import kl
 from genlab.workspace.codes import encode_indices, read, split_codes, split_indices, split_statistics
 from genlab.workspace.inputs import pixels_for
 from genlab.workspace.results import Encoded, LatentStatistics, Likelihoods, Neighbours, Projection

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from genlab.latent.traverse import ACTIVE, kl
 from genlab.nn.inference import batch_size, posterior
+from genlab.nn.usage import ACTIVE, kl
 from genlab.workspace.results import Encoded, LatentStatistics
 
 if TYPE_CHECKING:

@@ -1,0 +1,147 @@
+"""What a metric is, what a measurement is, and the table of all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from genlab.core.errors import BadInputError, UnknownNameError
+from genlab.metrics.subject import Subject
+
+Direction = Literal["lower", "higher", "neither"]
+
+
+class Found(NamedTuple):
+    """What computing a metric yields: the value over `n` images, its baselines (the one to beat first), more numbers."""
+
+    value: float
+    n: int
+    baselines: Mapping[str, float] = {}
+    details: Mapping[str, Any] = {}
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A metric's value with everything that is needed to read it.
+
+    `n` images were used; `baseline` is the value to beat (the first of `baselines`), None where there is none;
+    `meaning` says what the number is, `remark` what must be known about this one, `warning` whether n is too small.
+    """
+
+    name: str
+    title: str
+    value: float
+    n: int
+    baseline: float | None
+    direction: Direction
+    unit: str
+    meaning: str
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
+    warning: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, texts and lists, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what it is, which way is better, what it needs, and the function that computes it.
+
+    `needs` are capabilities; `needs_labels` that the images must be labelled; below `enough` images the value is
+    called uncertain.
+    """
+
+    name: str
+    title: str
+    definition: str
+    equation: str
+    direction: Direction
+    range: tuple[float | None, float | None]
+    unit: str
+    needs: tuple[str, ...]
+    compute: Callable[[Subject], Found]
+    needs_labels: bool = False
+    enough: int = 100
+
+    def measure(self, subject: Subject) -> Measurement:
+        """Compute the metric and say what it means."""
+        found = self.compute(subject)
+        few = f"Only {found.n} images: another draw of them could give a rather different value."
+        return Measurement(
+            self.name,
+            self.title,
+            float(found.value),
+            found.n,
+            next(iter(found.baselines.values()), None),
+            self.direction,
+            self.unit,
+            self.definition,
+            dict(found.baselines),
+            dict(found.details),
+            found.remark,
+            few if found.n < self.enough else "",
+        )
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(
+    name: str,
+    title: str,
+    definition: str,
+    equation: str,
+    *,
+    direction: Direction,
+    range: tuple[float | None, float | None],
+    needs: tuple[str, ...],
+    unit: str = "",
+    needs_labels: bool = False,
+    enough: int = 100,
+) -> Callable[[Callable[[Subject], Found]], Callable[[Subject], Found]]:
+    """Register the decorated function of a `Subject` as a metric; `equation` is LaTeX, `range` is inclusive."""
+
+    def decorate(compute: Callable[[Subject], Found]) -> Callable[[Subject], Found]:
+        METRICS[name] = Metric(
+            name, title, definition, equation, direction, range, unit, needs, compute, needs_labels, enough
+        )
+        return compute
+
+    return decorate
+
+
+def applicable(capabilities: Iterable[str], *, labelled: bool = True) -> dict[str, Metric]:
+    """The metrics that a model with these capabilities allows, on images with or without labels."""
+    able = set(capabilities)
+    return {
+        name: entry
+        for name, entry in METRICS.items()
+        if able.issuperset(entry.needs) and (labelled or not entry.needs_labels)
+    }
+
+
+def evaluate(
+    subject: Subject, names: Sequence[str] | None = None, *, title: str = "this model"
+) -> dict[str, Measurement]:
+    """Measure a subject by the metrics of these names, or by all that apply.
+
+    Raises `UnknownNameError` for a metric that does not exist and `BadInputError` for one that does not apply.
+    """
+    fitting = applicable(subject.capabilities, labelled=subject.labels is not None)
+    for name in names or ():
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, METRICS)
+        if name not in fitting:
+            raise BadInputError(_lacking(METRICS[name], subject, title, fitting))
+    return {name: METRICS[name].measure(subject) for name in (fitting if names is None else names)}
+
+
+def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:
+    lacks = [need.replace("_", " ") for need in entry.needs if need not in subject.capabilities]
+    what = f"{title} cannot do what it needs ({', '.join(lacks)})" if lacks else "the images have no labels"
+    return f"The metric {entry.name!r} does not apply: {what}; choose from {', '.join(fitting) or 'none'}."

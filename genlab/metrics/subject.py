@@ -1,0 +1,81 @@
+"""What metrics measure: a trained model and images, with everything that several metrics share computed once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genlab.core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from genlab.core.model import Model
+
+
+class Subject:
+    """A model in evaluation mode, held-out `images` (N, C, H, W) in [0, 1] with their `labels` (N,) or None, and some
+    `training` images for baselines; `seed` fixes every draw.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        images: np.ndarray,
+        *,
+        labels: np.ndarray | None = None,
+        training: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not len(images):
+            raise BadInputError("There are no images to measure on; choose a set with at least one.")
+        self.model: Any = model
+        self.images = images
+        self.labels = labels
+        self.training = images if training is None or not len(training) else training
+        self.seed = seed
+
+    @cached_property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the model can do."""
+        from genlab.core.capabilities import capabilities
+
+        return capabilities(type(self.model))
+
+    @cached_property
+    def codes(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Posterior means and log-variances (N, D) of the images."""
+        from genlab.nn.inference import posterior
+
+        return posterior(self.model, self.images)
+
+    @cached_property
+    def reconstructions(self) -> np.ndarray:
+        """The images from their mean codes."""
+        from genlab.nn.inference import through
+
+        return through(self.model, self.model.decode, self.codes[0])
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """The evidence lower bound of each image (N,) in nats."""
+        from genlab.nn.inference import bounds
+
+        return bounds(self.model, self.images, self.seed)
+
+    @cached_property
+    def log_likelihoods(self) -> np.ndarray:
+        """The exact log-likelihood of each image (N,) in nats."""
+        from genlab.nn.inference import through
+
+        return through(self.model, self.model.log_likelihood, self.images)
+
+    def samples(self, count: int) -> np.ndarray:
+        """The first `count` of the model's samples for this seed."""
+        from genlab.nn.inference import samples
+
+        if count > len(self._samples):
+            self._samples = samples(self.model, count, self.seed)
+        return self._samples[:count]
+
+    _samples = np.empty((0, 1, 1, 1), dtype=np.float32)

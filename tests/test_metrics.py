@@ -1,0 +1,229 @@
+"""Every metric against a slow loop, a closed form or a library."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity as skimage_ssim
+
+import genlab
+from genlab.core.capabilities import Classifies, Scores
+from genlab.core.errors import BadInputError, UnknownNameError
+from genlab.core.model import Model
+from genlab.core.parameters import Parameters
+from genlab.core.shapes import Shape
+from genlab.metrics import METRICS, Subject, applicable, evaluate
+from genlab.metrics.likelihood import bits_per_dimension
+from genlab.metrics.reconstruction import mean_squared_errors, peak_signal_to_noise, structural_similarity
+from genlab.metrics.sampling import mean_pairwise_distance
+
+rng = np.random.default_rng(11)
+IMAGES = rng.random((12, 1, 8, 8)).astype(np.float32)
+LABELS = np.array([0] * 7 + [1] * 5)
+
+
+@pytest.fixture
+def vae() -> Subject:
+    torch.manual_seed(0)
+    model = genlab.create("vae", (1, 8, 8), latent_dim=4, hidden=16).eval()
+    return Subject(model, IMAGES, training=IMAGES[:4], seed=3)
+
+
+class Threshold(Model, Classifies, Scores):
+    """Says class 1 where the first pixel is above one half; every pixel has density 2 − 2x."""
+
+    Parameters = Parameters
+
+    def __init__(self, measure: str = "density") -> None:
+        super().__init__(Shape(1, 8, 8), 2, Parameters())
+        self.register_buffer("zero", torch.zeros(1))
+        self.pixel_measure = measure
+
+    def classify(self, images):
+        high = (images[:, 0, 0, 0] > 0.5).float()
+        return torch.stack([1 - high, high], dim=1).clamp(min=1e-6).log()
+
+    def log_likelihood(self, images):
+        return (2 - 2 * images).log().flatten(1).sum(1)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 13), (1, 28, 28)])
+def test_ssim_equals_scikit_image(shape) -> None:
+    a, b = rng.random((5, *shape)), rng.random((5, *shape))
+    b = 0.7 * a + 0.3 * b
+    expected = [skimage_ssim(x, y, data_range=1, channel_axis=0) for x, y in zip(a, b, strict=True)]
+    assert np.allclose(structural_similarity(a, b), expected, atol=1e-10)
+    assert np.allclose(structural_similarity(a, a), 1)
+
+
+def test_ssim_of_small_images_uses_a_smaller_window() -> None:
+    a, b = rng.random((2, 1, 6, 9)), rng.random((2, 1, 6, 9))
+    expected = [skimage_ssim(x[0], y[0], data_range=1, win_size=5) for x, y in zip(a, b, strict=True)]
+    assert np.allclose(structural_similarity(a, b), expected, atol=1e-10)
+    with pytest.raises(BadInputError, match="3x3"):
+        structural_similarity(a[:, :, :2], b[:, :, :2])
+
+
+def test_ssim_in_chunks_keeps_the_order(monkeypatch) -> None:
+    a, b = rng.random((7, 1, 8, 8)), rng.random((7, 1, 8, 8))
+    whole = structural_similarity(a, b)
+    monkeypatch.setattr("genlab.metrics.reconstruction.CHUNK", 2)
+    assert np.array_equal(structural_similarity(a, b), whole)
+
+
+def test_reconstruction_errors_equal_their_loops(vae: Subject) -> None:
+    found = evaluate(vae, ["mse", "psnr", "ssim"])
+    rebuilt = vae.reconstructions
+    errors = [
+        np.mean([(p - q) ** 2 for p, q in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)])
+        for x, y in zip(rebuilt, IMAGES, strict=True)
+    ]
+    assert found["mse"].value == pytest.approx(np.mean(errors), rel=1e-6)
+    assert found["psnr"].value == pytest.approx(np.mean([10 * math.log10(1 / error) for error in errors]), rel=1e-6)
+    mean = IMAGES[:4].mean(0)
+    assert found["mse"].baseline == pytest.approx(((IMAGES - mean) ** 2).mean(), rel=1e-5)
+    expected = np.mean([skimage_ssim(mean[0], x[0], data_range=1) for x in IMAGES])
+    assert found["ssim"].baseline == pytest.approx(expected, abs=1e-6)
+    assert found["mse"].n == 12
+
+
+def test_psnr_is_capped_where_nothing_differs() -> None:
+    assert peak_signal_to_noise(IMAGES, IMAGES).tolist() == [100.0] * 12
+    assert mean_squared_errors(IMAGES, IMAGES + 0.5)[0] == pytest.approx(0.25, abs=1e-6)
+
+
+def test_bound_equals_the_models_terms(vae: Subject) -> None:
+    found = evaluate(vae, ["elbo", "elbo_bits"])
+    terms = vae.model.bound_terms(torch.from_numpy(IMAGES), torch.Generator().manual_seed(3))
+    elbo = -(terms["reconstruction"] + terms["kl"]).detach().double().numpy()
+    assert found["elbo"].value == pytest.approx(elbo.mean(), rel=1e-6)
+    assert found["elbo_bits"].value == pytest.approx(-elbo.mean() / (64 * math.log(2)), rel=1e-6)
+    assert found["elbo"].details["standard_error"] == pytest.approx(elbo.std() / math.sqrt(12), rel=1e-4)
+
+
+def test_latent_usage_equals_a_loop(vae: Subject) -> None:
+    found = evaluate(vae, ["kl", "active_units"])
+    with torch.no_grad():
+        codes = vae.model.encode(torch.from_numpy(IMAGES))
+    for j, value in enumerate(found["kl"].details["per_dimension"]):
+        pairs = zip(codes.mean[:, j].tolist(), codes.log_var[:, j].tolist(), strict=True)
+        assert value == pytest.approx(np.mean([0.5 * (m * m + math.exp(v) - 1 - v) for m, v in pairs]), rel=1e-4)
+    assert found["kl"].value == pytest.approx(sum(found["kl"].details["per_dimension"]))
+    variances = codes.mean.double().var(0, unbiased=False)
+    assert found["active_units"].value == int((variances > 0.01).sum())
+    assert found["active_units"].details["variance"] == pytest.approx(variances.tolist(), rel=1e-4)
+
+
+def test_active_units_counts_both_ways() -> None:
+    model = genlab.create("vae", (1, 8, 8), latent_dim=3, hidden=16).eval()
+    last = model.encoder[-1]
+    torch.nn.init.zeros_(last.weight)
+    subject = Subject(model, IMAGES)
+    assert evaluate(subject, ["active_units"])["active_units"].value == 0
+    with torch.no_grad():
+        last.weight[1] = 50 * torch.randn(16)
+    assert evaluate(Subject(model, IMAGES), ["active_units"])["active_units"].value == 1
+
+
+@pytest.mark.parametrize(("measure", "offset", "uniform"), [("density", 8.0, 8.0), ("binary", 0.0, 1.0)])
+def test_exact_likelihood_and_its_measure(measure: str, offset: float, uniform: float) -> None:
+    subject = Subject(Threshold(measure), IMAGES, labels=LABELS)
+    found = evaluate(subject, ["log_likelihood", "bits_per_dimension"])
+    loop = np.mean([sum(math.log(2 - 2 * float(p)) for p in image.ravel()) for image in IMAGES])
+    assert found["log_likelihood"].value == pytest.approx(loop, rel=1e-5)
+    assert found["bits_per_dimension"].value == pytest.approx(-loop / 64 / math.log(2) + offset, rel=1e-5)
+    assert found["bits_per_dimension"].baseline == uniform
+    assert found["log_likelihood"].baseline == pytest.approx(0 if measure == "density" else -64 * math.log(2))
+    assert measure in found["bits_per_dimension"].remark.lower() or "probability" in found["bits_per_dimension"].remark
+
+
+def test_bits_of_a_density_are_those_of_the_grey_levels_it_gives() -> None:
+    """A density p(x) = 2x on [0, 1], as masses of 256 levels, costs the same bits up to the width of a level."""
+    levels = rng.integers(128, 256, 2000)
+    exact = -np.mean(np.log2(((levels + 1) ** 2 - levels**2) / 256**2))
+    density = bits_per_dimension(np.log(2 * (levels + 0.5) / 256), 1)
+    assert density == pytest.approx(exact, abs=1e-4)
+    assert 6.5 < exact < 8
+
+
+def test_accuracy_counts_and_names_its_baseline() -> None:
+    found = evaluate(Subject(Threshold(), IMAGES, labels=LABELS), ["accuracy"])["accuracy"]
+    right = sum(int(image[0, 0, 0] > 0.5) == label for image, label in zip(IMAGES, LABELS, strict=True))
+    assert found.value == right / 12
+    assert found.details["right"] == right
+    assert found.baseline == pytest.approx(7 / 12)
+
+
+def test_diversity_equals_a_loop_over_pairs(vae: Subject) -> None:
+    found = evaluate(vae, ["diversity"])["diversity"]
+    for value, images in ((found.value, vae.samples(12)), (found.baseline, IMAGES)):
+        pairs = [(i, j) for i in range(12) for j in range(i)]
+        loop = np.mean([np.sqrt(((images[i] - images[j]).astype(float) ** 2).mean()) for i, j in pairs])
+        assert value == pytest.approx(loop, rel=1e-5)
+    assert mean_pairwise_distance(IMAGES[:1]) == 0.0
+
+
+def test_balance_metric_of_samples_has_all_its_baselines(vae: Subject) -> None:
+    found = evaluate(vae, ["bm"])["bm"]
+    samples = vae.samples(found.details["samples"]).astype(float)
+    d = np.abs(samples[:, None] - IMAGES[None])[:, :, 0]
+    assert found.value == pytest.approx(np.abs(d * (1 - d)).mean(), rel=1e-5)
+    assert found.details["rmse"] == pytest.approx(np.sqrt((d**2).mean()), rel=1e-5)
+    named = {"mean_image", "median_image", "training_images", "mid_grey", "uniform_noise", "white", "black"}
+    assert named <= set(found.baselines)
+
+
+def test_only_what_applies_is_measured(vae: Subject) -> None:
+    names = set(evaluate(vae))
+    assert names == {"mse", "psnr", "ssim", "elbo", "elbo_bits", "kl", "active_units", "diversity", "bm"}
+    assert set(applicable(["classifies", "scores"])) == {"accuracy", "log_likelihood", "bits_per_dimension"}
+    assert "accuracy" not in applicable(["classifies"], labelled=False)
+
+
+def test_every_metric_explains_itself(vae: Subject) -> None:
+    for entry in METRICS.values():
+        assert entry.title
+        assert entry.equation
+        assert entry.definition.endswith(".")
+        low, high = entry.range
+        assert low is None or high is None or low < high
+    for found in evaluate(vae).values():
+        assert found.n == 12
+        assert "Only 12 images" in found.warning
+        assert isinstance(found.as_dict()["value"], float)
+        low, high = METRICS[found.name].range
+        assert low is None or found.value >= low
+        assert high is None or found.value <= high
+
+
+def test_what_does_not_apply_is_said(vae: Subject) -> None:
+    with pytest.raises(UnknownNameError, match="psnr"):
+        evaluate(vae, ["pnsr"])
+    with pytest.raises(BadInputError, match=r"demo cannot do what it needs \(classifies\)"):
+        evaluate(vae, ["accuracy"], title="demo")
+    with pytest.raises(BadInputError, match="no labels"):
+        evaluate(Subject(Threshold(), IMAGES), ["accuracy"])
+    with pytest.raises(BadInputError, match="no images"):
+        Subject(Threshold(), IMAGES[:0])
+
+
+def test_a_seed_gives_the_same_values(vae: Subject) -> None:
+    first, second = (
+        {name: found.value for name, found in evaluate(Subject(vae.model, IMAGES, seed=seed)).items()}
+        for seed in (5, 5)
+    )
+    assert first == second
+
+
+def test_metrics_do_not_load_torch_before_they_measure() -> None:
+    code = (
+        "import sys, genlab.metrics; print([m for m in ('torch', 'sklearn', 'skimage', 'scipy') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
