@@ -70,9 +70,9 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     derivative, so it must not be compiled.
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    mixed = torch.lerp(fake.detach(), real, share).requires_grad_()
+    mixed = torch.lerp(fake.detach().to(real), real, share).requires_grad_()
     (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-    return (slope.float().flatten(1).norm(dim=1) - 1).square().mean()
+    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 @torch.no_grad()
