@@ -186,7 +186,8 @@ def test_curves_of_one_run_are_coloured_and_named_by_term() -> None:
     assert [trace.name for trace in figure.data] == ["loss", "kl", "kl (validation)"]
     assert [trace.line.dash for trace in figure.data] == ["solid", "solid", "dash"]
     assert figure.data[1].line.color == figure.data[2].line.color != figure.data[0].line.color
-    assert {note.text for note in figure.layout.annotations} == {"loss", "kl", "kl (validation)"}
+    named = {note.text.split("</span> ")[1] for note in figure.layout.annotations}
+    assert named == {"loss", "kl", "kl (validation)"}
     assert figure.layout.xaxis.title.text == "epoch"
     assert figure.layout.yaxis.title.text.endswith("/ nats")
     heights = sorted(note.yshift for note in figure.layout.annotations)
@@ -201,6 +202,11 @@ def test_curves_of_several_runs_have_a_panel_for_each_term() -> None:
     assert figure.layout.xaxis2.title.text == "time / s"
     assert figure.data[0].line.color == figure.data[2].line.color != figure.data[1].line.color
     assert all(note.y == pytest.approx(0) for note in figure.layout.annotations)  # log10 of the last value
+
+
+def test_names_of_runs_are_text_and_not_markup() -> None:
+    figure = loss_curves([curve("<b>a</b>", "loss"), curve("b", "loss")])
+    assert figure.layout.annotations[0].text.endswith("&lt;b&gt;a&lt;/b&gt;")
 
 
 def test_smoothed_curves_keep_the_raw_ones_behind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,7 +82,7 @@ def loss_curves(
     for name, level in (guides or {}).items():
         figure.add_hline(y=level, line={"dash": "dot", "color": NEUTRAL, "width": 1}, annotation_text=name)
     figure.update_xaxes(title_text=AXES.get(axis, axis), row=rows, col=1)
-    figure.update_layout(margin_r=150, hovermode="x unified")
+    figure.update_layout(hovermode="x unified")
     return figure
 
 
@@ -129,8 +130,8 @@ def _end_labels(figure: Figure, row: int, ends: list[tuple[float, float, str, st
         figure.add_annotation(
             x=x,
             y=np.log10(y) if log else y,
-            text=name,
-            font={"color": ink, "size": 12},
+            text=f'<span style="color:{ink}">●</span> {html.escape(name)}',
+            font={"size": 12},
             showarrow=False,
             xanchor="left",
             xshift=6,

@@ -23,7 +23,7 @@ PALETTE = (
     "#E8ABBC",
 )
 NEUTRAL = "#8A8F98"  # baselines and guides, seen on light and dark alike
-SEQUENTIAL = ("#2A4B7C", "#35708F", "#4E9593", "#7DB58B", "#B9CF86", "#F0E38C")
+SEQUENTIAL = ("#3F5FA3", "#3A7FA8", "#4B9C93", "#7DB06F", "#B3BA52", "#D9B945")
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "star")
 DASHES = ("solid", "dot", "dashdot", "longdash")
 
@@ -66,7 +66,7 @@ def styled(figure: Figure, *, x: str = "", y: str = "", height: int = 380, legen
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
         hoverlabel={"namelength": -1},
         uirevision="keep",
     )

@@ -75,12 +75,12 @@ def _points(points: np.ndarray, index: np.ndarray, name: str, marker: dict[str, 
 
 def _mark(figure: Figure, name: str, group: np.ndarray, place: int) -> None:
     solid = group.shape[1] == 3
-    symbols = ("diamond", "circle", "square", "x", "cross")
+    symbols = ("diamond", "circle", "square", "cross", "x")
     marker = {
         "size": 7 if solid else 13,
         "symbol": symbols[place % len(symbols)],
-        "color": colour(place + 1),
-        "line": {"color": NEUTRAL, "width": 1.5},
+        "color": "white",
+        "line": {"color": "black", "width": 2},
     }
     coordinates = dict(zip("xyz", group.T, strict=False))
     add = figure.add_scatter3d if solid else figure.add_scatter
@@ -90,8 +90,9 @@ def _mark(figure: Figure, name: str, group: np.ndarray, place: int) -> None:
 def _axes(figure: Figure, axes: Sequence[str], dimensions: int, legend: bool) -> Figure:
     styled(figure, height=560, legend=legend)
     if dimensions == 3:
-        titles = {f"{axis}axis": {"title": {"text": name}} for axis, name in zip("xyz", axes, strict=False)}
-        return figure.update_layout(scene=titles, margin={"l": 0, "r": 0, "b": 0})
+        bare = {"showbackground": False, "gridcolor": NEUTRAL, "zerolinecolor": NEUTRAL}
+        scene = {f"{axis}axis": {**bare, "title": {"text": name}} for axis, name in zip("xyz", axes, strict=False)}
+        return figure.update_layout(scene=scene, margin={"l": 0, "r": 0, "b": 0})
     figure.update_layout(dragmode="lasso", clickmode="event+select")
     figure.update_xaxes(title_text=axes[0])
     return figure.update_yaxes(title_text=axes[1])
