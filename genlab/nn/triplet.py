@@ -1,0 +1,68 @@
+"""The triplet loss with semi-hard mining.
+
+References:
+    [1] Schroff, Kalenichenko & Philbin, FaceNet, 2015 (the loss, semi-hard negatives).
+    [2] Bruneel, Image generation through feature extraction and learning, master thesis, Linnaeus University, 2023, 5.4.2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genlab.core.errors import BadInputError, UnknownNameError
+
+
+def triplet_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float = 0.6,
+    mining: Literal["semi_hard", "batch_all"] = "semi_hard",
+    squared: bool = False,
+) -> Tensor:
+    """Mean of max(d(a, p) − d(a, n) + margin, 0) over mined triplets of a batch ([1] (2), [2] (16)), a scalar.
+
+    `embeddings` (N, D) with `labels` (N,); any two images with one label are anchor and positive. "semi_hard" gives
+    each such pair one negative, the nearest that is farther than the positive, or the farthest where none is;
+    "batch_all" takes every negative with d(a, p) < d(a, n) < d(a, p) + margin. d is the Euclidean distance, or
+    its square. Without a positive pair that has a negative, or without a triplet to mine, the loss and its gradient are 0.
+    Raises `BadInputError` for labels that do not fit or an unknown mining.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
+    >>> round(triplet_loss(points, labels).item(), 3)  # mean of 1 − 1.5 + 0.6 and 1 − 0.5 + 0.6
+    0.6
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise BadInputError(
+            f"The triplet loss takes embeddings (N, D) and labels (N,), not {tuple(embeddings.shape)} and {tuple(labels.shape)}."
+        )
+    if mining not in ("semi_hard", "batch_all"):
+        raise UnknownNameError("mining", mining, ("semi_hard", "batch_all"))
+    distances = pairwise_distances(embeddings, squared)
+    same = labels[:, None] == labels
+    anchors, positives = (same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
+    near = distances[anchors, positives][:, None]
+    to_all, negative = distances[anchors], ~same[anchors]  # one row for each positive pair: (P, N)
+    farther = negative & (to_all > near)
+    if mining == "batch_all":
+        mined = farther & (to_all < near + margin)
+        return ((near - to_all + margin) * mined).sum() / mined.sum().clamp(min=1)
+    nearest = to_all.masked_fill(~farther, math.inf).amin(1)
+    farthest = to_all.masked_fill(~negative, -math.inf).amax(1)
+    chosen = torch.where(farther.any(1), nearest, farthest)
+    has_negative = negative.any(1)
+    losses = (near[:, 0] - chosen + margin).clamp(min=0)[has_negative]
+    return losses.sum() / max(1, len(losses))
+
+
+def pairwise_distances(embeddings: Tensor, squared: bool = False) -> Tensor:
+    """Euclidean distances (N, N) of embeddings (N, D), or their squares; 0 where two coincide, with gradient 0 there."""
+    norms = embeddings.square().sum(1)
+    squares = (norms[:, None] + norms - 2 * embeddings @ embeddings.T).clamp(min=0)
+    if squared:
+        return squares
+    apart = squares > 0
+    return torch.where(apart, squares, 1.0).sqrt() * apart
