@@ -3,8 +3,8 @@ import streamlit as st
 from genlab import ui
 from genlab.ui import data_import, data_look
 
-lab = ui.get_workspace()
 ui.header("Data", "Bring your own images in, and look at what a model will learn from.")
+lab = ui.get_workspace()
 
 with st.expander("Import images", icon=":material/add_photo_alternate:"):
     data_import.import_panel()

@@ -3,8 +3,8 @@ import streamlit as st
 from genlab import ui
 from genlab.ui import run_list, run_watch
 
-lab = ui.get_workspace()
 ui.header("Runs", "Watch them learn, steer them, and keep a record of what was done.")
+lab = ui.get_workspace()
 ui.offer_undo("deleted-run", lambda id: next(run for run in lab.runs.deleted() if run.id == id).restore())
 if not len(lab.runs):
     ui.empty_state("No runs yet", "Start one and watch it here.", link="train", label="Train a model")

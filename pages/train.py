@@ -7,7 +7,8 @@ ui.header(
     "Train", "Choose images and a model, change what you like, and start. Training goes on when you close this page."
 )
 train_form.started()
-left, right = st.columns([3, 2], gap="large")
+with st.container(key="wide-train"):
+    left, right = st.columns([3, 2], gap="large")
 with left:
     info = ui.choose_image_set(label="Images", help="Import your own on the Data page.")
     entry = train_form.choose_model()

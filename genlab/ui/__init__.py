@@ -3,10 +3,9 @@
 from genlab.ui.cards import model_card
 from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary, empty_state, guarded, offer_undo
-from genlab.ui.navigation import page, run_app
+from genlab.ui.navigation import header, page, run_app
 from genlab.ui.pictures import show_figure, show_images
 from genlab.ui.state import choose_image_set, choose_run, get_models, get_workspace, remember
-from genlab.ui.theme import header
 
 __all__ = [
     "boundary",

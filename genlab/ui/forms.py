@@ -80,7 +80,10 @@ def field(info: ParameterInfo, value: Any, key: str) -> Any:
     if info.type == "bool":
         return st.toggle(label, value=bool(value), key=key, help=help)
     if info.choices:
-        return st.selectbox(label, info.choices, index=info.choices.index(value), key=key, help=help)
+        start = info.choices.index(value)
+        return st.selectbox(
+            label, info.choices, start, format_func=lambda choice: str(choice).replace("_", " "), key=key, help=help
+        )
     if info.type in ("int", "float"):
         return _number(info, value, key, label, help)
     return st.text_input(label, value=str(value), key=key, help=help)

@@ -62,6 +62,28 @@ def page(name: str) -> Any:
     return _pages.get(name)
 
 
+def header(title: str, sentence: str) -> None:
+    """The title of a page and the one sentence that says what it is for; every page begins with it."""
+    _inside_the_frame()
+    st.title(title, anchor=False)
+    st.markdown(sentence)
+
+
+def _inside_the_frame() -> None:
+    """Start over through `run_app` when the page was opened without it.
+
+    The very first visit to a server may be to the address of a page. Streamlit then takes the folder `pages`
+    for an older kind of app and runs the page's file alone; from the next run on it does not.
+    """
+    if st.session_state.get("framed"):
+        return
+    from streamlit.runtime.pages_manager import PagesManager
+
+    PagesManager.uses_pages_directory = False
+    st.session_state["framed"] = True
+    st.rerun()
+
+
 def _activity() -> None:
     """How many runs are training or waiting."""
     with boundary():
@@ -81,6 +103,7 @@ def run_app(folder: Path) -> None:
         menu_items={"About": "**genlab**, a laboratory for image generative models. It runs on this machine only."},
     )
     theme.apply()
+    st.session_state["framed"] = True
     chosen = st.navigation(_listed(folder), expanded=True)
     with st.sidebar:
         active = st.session_state.get("anything-active", True)

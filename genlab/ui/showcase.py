@@ -104,7 +104,7 @@ def _open(name: str, run: genlab.Run, label: str, icon: str) -> None:
 
 def ways_on() -> None:
     """Three cards: explore, train, compare."""
-    with st.container(key="wrap-ways"):
+    with st.container(key="ways"):
         columns = st.columns(len(WAYS), gap="medium")
     for column, way in zip(columns, WAYS, strict=True):
         with column, st.container(border=True, height="stretch", key=f"card-{way.page}"):
