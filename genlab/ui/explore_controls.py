@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -42,7 +45,7 @@ def _explain(wanted: str, capabilities: tuple[str, ...], purpose: str) -> None:
 def seed_input(key: str = "seed", *, help: str = "The same seed gives the same images again.") -> int:
     """A seed that stands in the address, with a die for another one."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        seed = st.number_input("Seed", 0, LARGEST_SEED, 0, key=key, bind="query-params", help=help)
+        seed = st.number_input("Seed", 0, LARGEST_SEED, 0, key=key, bind="query-params", help=help, width=130)
         st.button(
             "", icon=":material/casino:", key=f"{key}-next", help="Another seed", on_click=_another_seed, args=(key,)
         )
@@ -64,6 +67,20 @@ def offer(label: str, content: bytes | str | Callable[[], bytes | str], file: st
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows of named values as comma-separated text; a row may lack some of the names.
+
+    >>> as_csv([{"a": 1}, {"a": 2, "b": 3}]).split()
+    ['a,b', '1,', '2,3']
+    """
+    listed = list(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in listed for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(listed)
+    return text.getvalue()
 
 
 def file_stem(run: genlab.Run, what: str) -> str:

@@ -52,17 +52,21 @@ def labelled_images(
     _show(f'<div style="display:grid;gap:.6rem;grid-template-columns:repeat({tracks})">{figures}</div>', caption, key)
 
 
-def labelled_rows(images: Images, labels: Sequence[str], columns: int, caption: str, *, key: str) -> None:
-    """One strip of `columns` pictures for each label, the label in front of it."""
-    gap = {"gap": max(1, images.array.shape[3] // 24), "background": page_grey(), "scale": 1}
-    rows = "".join(
-        f'<div style="font-size:.8rem;align-self:center;white-space:pre-line">{html.escape(label)}</div>'
-        f'<img src="{data_url(images[row * columns : (row + 1) * columns].grid(columns, **gap))}" '
-        f'alt="{html.escape(label)}" style="{PICTURE}">'
-        for row, label in enumerate(labels)
+def labelled_rows(strips: Sequence[Images], labels: Sequence[str], caption: str, *, key: str) -> None:
+    """One strip of pictures for each label, the label in front of it."""
+    cells = "".join(
+        f'<div style="font-size:.8rem;align-self:center;white-space:pre-line;overflow-wrap:anywhere">'
+        f'{html.escape(label)}</div><img src="{_strip(strip)}" alt="{html.escape(label)}" style="{PICTURE}">'
+        for strip, label in zip(strips, labels, strict=True)
     )
-    grid = "display:grid;gap:.3rem .8rem;grid-template-columns:minmax(3.5rem,max-content) 1fr"
-    _show(f'<div style="{grid};max-width:{min(1100, 110 + columns * 110)}px">{rows}</div>', caption, key)
+    widest = max(map(len, strips), default=1)
+    grid = "display:grid;gap:.3rem .8rem;grid-template-columns:minmax(3.5rem,auto) minmax(0,1fr)"
+    _show(f'<div style="{grid};max-width:{110 + widest * 110}px">{cells}</div>', caption, key)
+
+
+def _strip(images: Images) -> str:
+    gap = max(1, images.array.shape[3] // 24)
+    return data_url(images.grid(len(images), gap=gap, background=page_grey(), scale=1))
 
 
 def _show(body: str, caption: str, key: str) -> None:

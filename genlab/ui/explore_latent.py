@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 import genlab
-from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter, rows
+from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter
 from genlab.figures.images import Images
-from genlab.ui.explore_controls import file_stem, offer
+from genlab.ui.explore_controls import as_csv, file_stem, offer
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, guarded
@@ -95,7 +95,7 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
         )
         flat = projection.points.shape[1] == 2
         options_of_chart = {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if flat else {}
-        event = show_figure(figure, caption, key="map", table=rows(figure), **options_of_chart)
+        event = show_figure(figure, caption, key="map", **options_of_chart)
     chosen = _selected(event) if flat else []
     with detail:
         if len(chosen) > 1:
@@ -105,15 +105,15 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
 
 
 def _share(projection: Projection) -> str:
-    if projection.explained is None:
+    if projection.pca is None:
         return ""
-    return f", whose axes hold {projection.explained.sum():.0%} of the variance"
+    return f", whose axes hold {projection.pca.explained.sum():.0%} of the variance"
 
 
 def _colourings(run: genlab.Run, projection: Projection) -> list[str]:
-    """What points can be coloured by: class, what the projection brings, factors of the set, losses."""
+    """What points can be coloured by: class, what the projection brings (factors of the set too), losses."""
     names = [LABEL] if projection.labels is not None else []
-    names += [PLAIN, *projection.scalars, *(name for name in run.images.factors if name not in projection.scalars)]
+    names += [PLAIN, *projection.scalars]
     names += [ERROR] if run.can("decodes") else []
     return [*names, BOUND] if run.can("bounds") else names
 
@@ -121,8 +121,6 @@ def _colourings(run: genlab.Run, projection: Projection) -> list[str]:
 def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
     if name in projection.scalars:
         return projection.scalars[name]
-    if name in run.images.factors:
-        return run.images.factors[name][projection.indices]
     kept: dict[Any, np.ndarray] = st.session_state.setdefault("scalars", {})
     key = (run.id, run.state.step, name, projection.indices.tobytes())
     if key not in kept:
@@ -200,13 +198,21 @@ def plane(run: genlab.Run) -> None:
     steps = right.slider("Images a side", 5, 31, 15, 2, key="steps", bind="query-params")
     with guarded("Decoding the plane …"):
         images = run.plane(steps=steps, span=span)
-        axis = np.linspace(-span, span, steps)
-        table = [{"row": r, "column": c, "z1": z1, "z2": z2}
-                 for r, z2 in enumerate(axis[::-1]) for c, z1 in enumerate(axis)]  # fmt: skip
         caption = f"What “{run.title}” decodes at {steps}x{steps} places of its two latent dimensions."
-        show_figure(decoded_plane(images, span=span), caption, key="plane", table=table)
+        show_figure(decoded_plane(images, span=span), caption, key="plane", data=lambda: plane_csv(steps, span))
         stem = file_stem(run, "plane")
         offer("Download PNG", lambda: images.png_bytes(columns=steps, gap=0), f"{stem}.png")
+
+
+def plane_csv(steps: int, span: float) -> str:
+    """Where each image of the plane lies.
+
+    >>> plane_csv(2, 3.0).split()
+    ['row,column,z1,z2', '0,0,-3.0,3.0', '0,1,3.0,3.0', '1,0,-3.0,-3.0', '1,1,3.0,-3.0']
+    """
+    axis = np.linspace(-span, span, steps).tolist()
+    places = [(row, column) for row in range(steps) for column in range(steps)]
+    return as_csv({"row": r, "column": c, "z1": axis[c], "z2": axis[steps - 1 - r]} for r, c in places)
 
 
 @boundary()
@@ -224,4 +230,4 @@ def dimensions(run: genlab.Run) -> None:
         share = np.sort(found.variance)[::-1] / (found.variance.sum() or 1.0)
         figure = explained_variance(share[:64])
         caption = f"Share of the codes' variance in each latent dimension of “{run.title}”, over {found.count} images."
-    show_figure(figure, caption, key="dimensions", table=rows(figure))
+    show_figure(figure, caption, key="dimensions")

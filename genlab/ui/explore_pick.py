@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +17,7 @@ from genlab.ui.explore_gallery import data_url
 if TYPE_CHECKING:
     from genlab.data.imageset import ImageSet
 
+ORIGINS = ("Its images", "My files")
 PER_PAGE = 40
 ACROSS = 10
 _THUMBNAILS = st.components.v2.component(
@@ -67,9 +67,9 @@ def choose_images(
     Raises `BadInputError` with one sentence while the choice cannot be used.
     """
     origin = st.segmented_control(
-        "Where from", ("The run's images", "My files"), default="The run's images", key=f"{key}-origin", required=True
+        "Where from", ORIGINS, default=ORIGINS[0], key=f"{key}-origin", required=True, wrap=True
     )
-    if origin == "My files":
+    if origin == ORIGINS[1]:
         return _uploaded(run, key, fewest, most)
     images = run.images
     numbers = _numbers(images, key, start, fewest, most, label)
@@ -165,6 +165,8 @@ def _toggle(key: str, most: int) -> None:
 
 
 def _uploaded(run: genlab.Run, key: str, fewest: int, most: int) -> Chosen:
+    from genlab.data import decode_images
+
     shape = run.config.data.shape
     files = st.file_uploader(
         "Image files",
@@ -175,20 +177,8 @@ def _uploaded(run: genlab.Run, key: str, fewest: int, most: int) -> Chosen:
     if len(files) < fewest:
         st.info(f"Add {'an image' if fewest == 1 else f'at least {fewest} images'} from your files.")
         st.stop()
-    arrays = [read_image(file.name, file.getvalue(), shape) for file in files[:most]]
     if len(files) > most:
         st.caption(f"Only the first {most} of {len(files)} files are used here.")
-    return Chosen(Images(np.stack(arrays)), [file.name for file in files[:most]], None)
-
-
-def read_image(name: str, content: bytes, shape: Sequence[int]) -> np.ndarray:
-    """Pixels (C, H, W) uint8 of a file's bytes, brought to a run's shape; `BadInputError` names the file."""
-    from genlab.data.decode import decode
-    from genlab.data.fitting import fit_image
-
-    channels, height, width = shape
-    try:
-        picture = decode(io.BytesIO(content), at_least=(height, width))
-    except BadInputError as error:
-        raise BadInputError(f"“{name}” {error}; choose another file.") from error
-    return fit_image(picture.convert("L" if channels == 1 else "RGB"), (height, width))
+    files = files[:most]
+    arrays = [decode_images([(file.name, file.getvalue())], shape)[0] for file in files]
+    return Chosen(Images(np.stack(arrays)), [file.name for file in files], None)

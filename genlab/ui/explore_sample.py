@@ -19,7 +19,7 @@ SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 @boundary()
 def sampler(run: genlab.Run) -> None:
     """The controls and the drawn images; only this part of the page runs again."""
-    controls, picture = st.columns([1, 3], gap="large")
+    controls, picture = st.columns([2, 5], gap="large")
     with controls:
         classes = _classes(run)
         label = "Images of each class" if classes else "Images"

@@ -10,18 +10,20 @@ import numpy as np
 import streamlit as st
 
 import genlab
+from genlab.core.errors import BadInputError
 from genlab.core.parameters import describe, validate
-from genlab.figures import displacement_bars, projection_scatter, rows, triplet_distances
+from genlab.figures import displacement_bars, projection_scatter, triplet_distances
 from genlab.figures.images import Images
 from genlab.figures.latent import ROLES
+from genlab.figures.palette import NEUTRAL
 from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
-from genlab.ui.explore_controls import file_stem, offer, seed_input
+from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_latent import projected
 from genlab.ui.explore_pick import Chosen, choose_images
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
-from genlab.ui.pictures import show_figure, table_csv
+from genlab.ui.pictures import show_figure
 
 if TYPE_CHECKING:
     from genlab.workspace.results import Triplets
@@ -55,14 +57,18 @@ def note() -> None:
 @boundary()
 def triplet_lab(run: genlab.Run) -> None:
     """Anchors, sliders and the triplets they give; only this part of the page runs again."""
-    controls, pictures = st.columns([1, 2], gap="large")
+    controls, pictures = st.columns([2, 5], gap="large")
     with controls:
         values = _sliders()
         draws = st.slider("Draws of each anchor", 1, 8, 4, key="draws", bind="query-params")
         seed = seed_input()
         chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
     with pictures, boundary():
-        settings = validate(TripletSettings, values, of="the triplets")
+        try:
+            settings = validate(TripletSettings, values, of="the triplets")
+        except BadInputError as error:
+            st.warning(str(error), icon=":material/swap_horiz:")
+            return
         triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
         _pictures(run, triplets, chosen)
         _agreement(triplets, settings)
@@ -74,33 +80,26 @@ def _sliders() -> dict[str, Any]:
     """The settings of the sampler, from presets and sliders."""
     infos = describe(TripletSettings)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Start from")
-        for name in TRIPLET_PRESETS:
-            st.button(f"The {name}'s values", key=f"preset-{name}", on_click=_apply, args=(name,), type="tertiary")
+        st.caption("Values of the")
+        for name, preset in TRIPLET_PRESETS.items():
+            help = ", ".join(f"{getattr(preset, slider):g}" for slider in SLIDERS)
+            st.button(name, key=f"preset-{name}", on_click=_apply, args=(name,), help=help, type="tertiary")
     values: dict[str, Any] = {}
     for name in SLIDERS:
         info = infos[name]
-        top = 1.0 if "radius" in name else info.maximum
         values[name] = st.slider(
-            title(info),
-            info.minimum,
-            top,
-            info.default,
-            info.step,
-            key=name,
-            bind="query-params",
-            help=explanation(info),
+            title(info), 0.0, 1.0, info.default, info.step, key=name, bind="query-params", help=explanation(info)
         )
     with st.expander("Step and stochastic radius", icon=":material/tune:"):
         for name in ("step", "stochastic_radius"):
             info = infos[name]
             values[name] = st.segmented_control(
-                title(info), info.choices, default=info.default, key=name, bind="query-params", required=True,
+                title(info), info.choices, default=info.default, key=name, bind="query-params", required=True, wrap=True,
                 format_func=lambda choice: choice.replace("_", " "), help=explanation(info),
             )  # fmt: skip
         info = infos["radius_spread"]
         values["radius_spread"] = st.slider(
-            title(info), info.minimum, info.maximum, info.default, info.step, key="radius_spread", bind="query-params",
+            title(info), 0.0, 1.0, info.default, info.step, key="radius_spread", bind="query-params",
             help=explanation(info), disabled=values["stochastic_radius"] == "off",
         )  # fmt: skip
     return values
@@ -122,8 +121,8 @@ def _pictures(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
             triplets.reconstructions.array[[place]],
             triplets.negatives.array[mine],
         ]
-        labels = ["anchor", *(f"positive, {d:.3g} away" for d in distance["positive"][mine])]
-        labels += ["its reconstruction", *(f"negative, {d:.3g} away" for d in distance["negative"][mine])]
+        labels = ["anchor", *(f"positive, {d:.3g}" for d in distance["positive"][mine])]
+        labels += ["its reconstruction", *(f"negative, {d:.3g}" for d in distance["negative"][mine])]
         inks = [ROLES["anchor"], *[ROLES["positive"]] * draws, ROLES["anchor"], *[ROLES["negative"]] * draws]
         caption = (
             f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
@@ -167,7 +166,7 @@ def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
         caption = (
             f"How far the first positive and negative of {chosen.names[0]} move along each dimension, “{run.title}”."
         )
-    show_figure(figure, caption, key="triplet-chart", table=rows(figure))
+    show_figure(figure, caption, key="triplet-chart")
 
 
 def _map(run: genlab.Run, triplets: Triplets) -> tuple[Any, str]:
@@ -181,9 +180,9 @@ def _map(run: genlab.Run, triplets: Triplets) -> tuple[Any, str]:
             ("negative", triplets.negative_codes),
         )
     ]
-    figure = projection_scatter(
-        projection.points, axes=projection.axes, indices=projection.indices, labels=None, marked=marked
-    )
+    figure = projection_scatter(projection.points, axes=projection.axes, indices=projection.indices, marked=marked)
+    for trace, ink in zip(figure.data, (NEUTRAL, *(ROLES[role] for role, _ in marked)), strict=True):
+        trace.marker.color = ink
     caption = (
         f"Anchors, positives and negatives among the codes of {len(projection.points)} training images, on the two "
         f"principal axes of “{run.title}”. Samples that move along other axes look nearer here than they are."
@@ -215,7 +214,7 @@ def triplet_zip(triplets: Triplets, names: list[str]) -> bytes:
     stacked = Images(np.concatenate([image.array for image in files.values()]))
     archive = io.BytesIO(stacked.zip_bytes(list(files)))
     with zipfile.ZipFile(archive, "a") as file:
-        file.writestr("distances.csv", table_csv(distance_rows(triplets, names)))
+        file.writestr("distances.csv", as_csv(distance_rows(triplets, names)))
     return archive.getvalue()
 
 
@@ -241,4 +240,4 @@ def _takeaways(run: genlab.Run, triplets: Triplets, names: list[str], what: str)
     with st.container(horizontal=True, gap="small"):
         offer("Pictures (zip)", lambda: triplet_zip(triplets, names), f"{stem}.zip")
         offer("Arrays (npz)", lambda: triplet_npz(triplets), f"{stem}.npz")
-        offer("Distances (CSV)", lambda: table_csv(distance_rows(triplets, names)), f"{stem}.csv")
+        offer("Distances (CSV)", lambda: as_csv(distance_rows(triplets, names)), f"{stem}.csv")

@@ -9,15 +9,15 @@ import streamlit as st
 
 import genlab
 from genlab.core.errors import BadInputError
-from genlab.figures import kl_bars, rows
+from genlab.figures import kl_bars
 from genlab.figures.images import Images
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images
 from genlab.ui.messages import boundary, guarded
-from genlab.ui.pictures import show_figure, show_images
+from genlab.ui.pictures import show_figure
 
-KINDS = {"lerp": "straight line (lerp)", "slerp": "along the sphere (slerp)"}
+KINDS = {"lerp": "Straight line (lerp)", "slerp": "Along the sphere (slerp)"}
 MOST_POINTS = 6
 FOR_ATTRIBUTE = 500  # images of each class that its mean code is taken over
 
@@ -26,27 +26,34 @@ FOR_ATTRIBUTE = 500  # images of each class that its mean code is taken over
 @boundary()
 def walk(run: genlab.Run) -> None:
     """A path through two or more images or prior draws, both ways side by side."""
-    controls, pictures = st.columns([1, 3], gap="large")
+    controls, pictures = st.columns([2, 5], gap="large")
     with controls:
         steps = st.slider("Images from one end to the next", 3, 24, 10, key="steps", bind="query-params")
         points, between = _points(run)
         closed = st.toggle("Back to the first", key="closed", bind="query-params") if len(points) > 2 else False
     with pictures, guarded("Walking …"):
-        for kind, column in zip(KINDS, st.columns(2, gap="medium"), strict=True):
+        walks = {kind: run.walk(points, steps=steps, kind=kind, closed=closed) for kind in KINDS}
+        labels, strips = [], []
+        for start in range(len(points) if closed else len(points) - 1):
+            for kind, images in walks.items():
+                between_two = [
+                    place % len(images) for place in range(start * (steps - 1), (start + 1) * (steps - 1) + 1)
+                ]
+                labels.append(kind if len(points) == 2 else f"{kind}\n{start + 1} to {(start + 1) % len(points) + 1}")
+                strips.append(images[between_two])
+        caption = f"From left to right between {between}, straight (lerp) and along the sphere (slerp); “{run.title}”."
+        labelled_rows(strips, labels, caption, key="walk")
+        for (kind, images), column in zip(walks.items(), st.columns(2), strict=True):
             with column:
-                images = run.walk(points, steps=steps, kind=kind, closed=closed)
-                _strip(run, images, kind, between, min(steps, 6))
+                _film(run, images, kind)
 
 
-def _strip(run: genlab.Run, images: Images, kind: str, between: str, columns: int) -> None:
-    """One way of walking: the images in reading order, the walk as a film, and both to take away."""
+def _film(run: genlab.Run, images: Images, kind: str) -> None:
+    """One way of walking as a film, and what to take away of it."""
     stem = file_stem(run, kind)
-    st.markdown(f"**{KINDS[kind].capitalize()}**")
     film = images.gif_bytes(bounce=True)
     with st.container(key=f"pixels-film-{kind}"):
-        st.image(film, width=160, caption="The walk as a film.")
-    caption = f"{len(images)} images from left to right between {between}: {KINDS[kind]}, decoded by “{run.title}”."
-    show_images(images, caption, key=f"strip-{kind}", columns=columns)
+        st.image(film, width=150, caption=f"{KINDS[kind]}, {len(images)} images, “{run.title}”")
     with st.container(horizontal=True):
         offer("Strip (PNG)", lambda: images.png_bytes(columns=len(images)), f"{stem}.png")
         offer("Film (GIF)", film, f"{stem}.gif")
@@ -57,7 +64,7 @@ def _points(run: genlab.Run) -> tuple[Any, str]:
     origins = [name for name, able in (("Images", run.can("encodes")), ("Prior draws", run.can("has_prior"))) if able]
     origin = origins[0]
     if len(origins) > 1:
-        origin = str(st.segmented_control("Between", origins, default=origin, key="between", required=True))
+        origin = str(st.segmented_control("Between", origins, default=origin, key="between", required=True, wrap=True))
     if origin == "Images":
         chosen = choose_images(run, key="ends", start=(0, 1), fewest=2, most=MOST_POINTS, label="Ends")
         return run.encode(chosen.images).mean, ", ".join(chosen.names)
@@ -75,7 +82,7 @@ def _points(run: genlab.Run) -> tuple[Any, str]:
 @boundary()
 def traversals(run: genlab.Run) -> None:
     """One code, one dimension moved at a time, the most used dimension first."""
-    controls, pictures = st.columns([1, 3], gap="large")
+    controls, pictures = st.columns([2, 5], gap="large")
     with controls:
         most = run.model().latent_dim
         shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown") if most > 1 else 1
@@ -96,13 +103,14 @@ def traversals(run: genlab.Run) -> None:
             f"(right); dimensions are ordered by {order}, the most used first."
         )
         images = found.images[: shown * steps]
-        labelled_rows(images, labels, steps, caption, key="traversal")
+        strips = [images[row * steps : (row + 1) * steps] for row in range(len(labels))]
+        labelled_rows(strips, labels, caption, key="traversal")
         stem = file_stem(run, "traversals")
         offer("Download PNG", lambda: images.png_bytes(columns=steps), f"{stem}.png")
     if found.kl is not None:
         with st.expander("KL of every dimension", icon=":material/bar_chart:"):
             figure = kl_bars(found.kl[np.argsort(found.dimensions)])
-            show_figure(figure, f"Mean KL of each dimension of “{run.title}”.", key="kl", table=rows(figure))
+            show_figure(figure, f"Mean KL of each dimension of “{run.title}”.", key="kl")
 
 
 @st.fragment
@@ -117,7 +125,7 @@ def attributes(run: genlab.Run) -> None:
             icon=":material/info:",
         )
         return
-    controls, pictures = st.columns([1, 3], gap="large")
+    controls, pictures = st.columns([2, 5], gap="large")
     with controls:
         names = list(images.class_names)
         more = st.selectbox("Towards", names, index=len(names) - 1, key="towards", bind="query-params")
@@ -136,7 +144,8 @@ def attributes(run: genlab.Run) -> None:
             f"Each image's code plus s times (mean code of {more} − mean code of {less}), s from −{strength:g} to "
             f"+{strength:g} in {steps} steps; the middle column is the plain reconstruction. Decoded by “{run.title}”."
         )
-        labelled_rows(edited, chosen.names, steps, caption, key="attribute")
+        strips = [edited[row * steps : (row + 1) * steps] for row in range(len(chosen.names))]
+        labelled_rows(strips, chosen.names, caption, key="attribute")
         stem = file_stem(run, f"{more}-minus-{less}")
         offer("Download PNG", lambda: edited.png_bytes(columns=steps), f"{stem}.png")
 
