@@ -31,8 +31,9 @@ def image_features(
     if architecture == "conv":
         features = ConvEncoder(shape, width, batch_norm=batch_norm, dropout=dropout, slope=slope)
         return features, features.features
-    layers = mlp([shape.values, *[hidden] * depth], batch_norm=batch_norm, dropout=dropout, slope=slope)
-    return nn.Sequential(nn.Flatten(), layers), hidden
+    sizes = [shape.values, *[hidden] * depth]
+    layers = mlp(sizes, batch_norm=batch_norm, dropout=dropout, slope=slope)
+    return nn.Sequential(nn.Flatten(), layers), sizes[-1]
 
 
 def image_decoder(
@@ -49,8 +50,9 @@ def image_decoder(
     """Codes (N, latent_dim) to logits (N, C, H, W): the mirror of `image_features`."""
     if architecture == "conv":
         return ConvDecoder(shape, width, latent_dim, batch_norm=batch_norm, dropout=dropout)
+    sizes = [latent_dim, *[hidden] * depth]
     return nn.Sequential(
-        mlp([latent_dim, *[hidden] * depth], batch_norm=batch_norm, dropout=dropout),
-        nn.Linear(hidden, shape.values),
+        mlp(sizes, batch_norm=batch_norm, dropout=dropout),
+        nn.Linear(sizes[-1], shape.values),
         nn.Unflatten(1, tuple(shape)),
     )
