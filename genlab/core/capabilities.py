@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 class Codes(Protocol):
     """What an encoder returns: `mean` (N, D), and `log_var` (N, D) or None when codes are points."""
 
-    mean: Tensor
-    log_var: Tensor | None
+    @property
+    def mean(self) -> Tensor:
+        """Codes, or the means of their distributions (N, D)."""
+
+    @property
+    def log_var(self) -> Tensor | None:
+        """Log-variances (N, D), or None."""
 
 
 class Fits(ABC):
@@ -40,9 +45,7 @@ class Descends(ABC):
         """Name -> optimiser; every trainable parameter belongs to exactly one player."""
 
     @abstractmethod
-    def training_step(
-        self, batch: Batch, step: Step, minimise: Callable[..., None]
-    ) -> Mapping[str, Tensor]:
+    def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """Compute the losses of one batch and hand them to `minimise(player=loss, …)`.
 
         Returns what else to log, as detached scalars. `minimise` logs each loss itself; the key
@@ -58,9 +61,7 @@ class Samples(ABC):
     """Draws new images."""
 
     @abstractmethod
-    def sample(
-        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Draw (count, C, H, W) in [0, 1]; `temperature` scales the spread of the noise."""
 
 
@@ -102,9 +103,7 @@ class HasPrior(ABC):
     """Knows how codes are distributed before an image is seen."""
 
     @abstractmethod
-    def sample_prior(
-        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_prior(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Draw codes (count, D) from the prior."""
 
 
@@ -123,9 +122,7 @@ class Bounds(ABC):
     """Bounds the log-likelihood of an image from below."""
 
     @abstractmethod
-    def bound_terms(
-        self, images: Tensor, generator: torch.Generator | None = None
-    ) -> dict[str, Tensor]:
+    def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """`reconstruction` and `kl` (N,) in nats with one posterior draw an image; ELBO = −(their sum)."""
 
 

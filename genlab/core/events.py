@@ -87,13 +87,13 @@ class Paused(Event):
 
 
 class Finished(Event):
-    """Training is over: the budget was spent, or a person stopped it."""
+    """Training is over: the budget was spent, a person stopped it, or there was nothing more to gain."""
 
     kind: Literal["finished"] = "finished"
     step: int
     epoch: int
     seconds: float
-    reason: Literal["budget", "stopped"] = "budget"
+    reason: Literal["budget", "stopped", "converged"] = "budget"
 
 
 class Failed(Event):
@@ -108,15 +108,7 @@ class Failed(Event):
 
 
 AnyEvent = Annotated[
-    Started
-    | Progressed
-    | EpochFinished
-    | Sampled
-    | Evaluated
-    | Checkpointed
-    | Paused
-    | Finished
-    | Failed,
+    Started | Progressed | EpochFinished | Sampled | Evaluated | Checkpointed | Paused | Finished | Failed,
     pydantic.Field(discriminator="kind"),
 ]
 

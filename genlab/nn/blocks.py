@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -9,16 +10,14 @@ from torch import Tensor, nn
 from genlab.core.shapes import Shape
 
 
-def mlp(
-    sizes: Sequence[int], *, batch_norm: bool = False, dropout: float = 0.0, slope: float = 0.0
-) -> nn.Sequential:
+def mlp(sizes: Sequence[int], *, batch_norm: bool = False, dropout: float = 0.0, slope: float = 0.0) -> nn.Sequential:
     """Dense layers of the given sizes with (leaky) ReLU after each; the last size is activated too.
 
     >>> [type(layer).__name__ for layer in mlp([4, 3, 2])]
     ['Linear', 'ReLU', 'Linear', 'ReLU']
     """
     layers: list[nn.Module] = []
-    for wide, narrow in zip(sizes[:-1], sizes[1:], strict=True):
+    for wide, narrow in itertools.pairwise(sizes):
         layers.append(nn.Linear(wide, narrow, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm1d(narrow))
@@ -83,7 +82,13 @@ class ConvDecoder(nn.Module):
     """
 
     def __init__(
-        self, shape: Shape, width: int, latent_dim: int, *, batch_norm: bool = False
+        self,
+        shape: Shape,
+        width: int,
+        latent_dim: int,
+        *,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         sizes = halvings(shape)[::-1]
@@ -99,14 +104,13 @@ class ConvDecoder(nn.Module):
             odd = (sizes[level + 1][0] % 2, sizes[level + 1][1] % 2)
             norm = batch_norm and not last
             layers.append(
-                nn.ConvTranspose2d(
-                    channels[level], channels[level + 1], 4, 2, 1, output_padding=odd, bias=not norm
-                )
+                nn.ConvTranspose2d(channels[level], channels[level + 1], 4, 2, 1, output_padding=odd, bias=not norm)
             )
             if norm:
                 layers.append(nn.BatchNorm2d(channels[level + 1]))
             if not last:
                 layers.append(nn.ReLU())
+                layers.extend([nn.Dropout2d(dropout)] if dropout else [])
         self.layers = nn.Sequential(*layers)
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Corruption = Literal["none", "gaussian", "masking", "salt_and_pepper"]
+
 
 def bernoulli_log_likelihood(logits: Tensor, images: Tensor) -> Tensor:
     """Σ x log p + (1 − x) log(1 − p) with p = σ(logits), in nats an image (N,).
 
-    >>> bernoulli_log_likelihood(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2)).item() / math.log(0.5)
+    >>> round(bernoulli_log_likelihood(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2)).item() / math.log(0.5), 6)
     2.0
     """
-    losses = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+    losses = F.binary_cross_entropy_with_logits(logits.to(images.dtype), images, reduction="none")
     return -losses.flatten(1).sum(1)
 
 
@@ -26,16 +29,16 @@ def gaussian_log_likelihood(means: Tensor, images: Tensor, sigma: float = 1.0) -
     -0.9189385175704956
     """
     constant = 0.5 * math.log(2 * math.pi) + math.log(sigma)
-    squares = (images - means).square().flatten(1).sum(1)
+    squares = squared_error(means, images)
     return -squares / (2 * sigma**2) - constant * images[0].numel()
 
 
 def squared_error(reconstructions: Tensor, images: Tensor) -> Tensor:
     """Σ (x − x')², an image (N,)."""
-    return (images - reconstructions).square().flatten(1).sum(1)
+    return (images - reconstructions.to(images.dtype)).square().flatten(1).sum(1)
 
 
-def corrupt(images: Tensor, kind: str, amount: float) -> Tensor:
+def corrupt(images: Tensor, kind: Corruption, amount: float) -> Tensor:
     """Noisy copies of images in [0, 1]: "none", "gaussian" (standard deviation `amount`), "masking"
     (each value zeroed with probability `amount`) or "salt_and_pepper" (set to 0 or 1 instead).
     """

@@ -9,9 +9,16 @@ import torch
 from genlab.core.errors import BadInputError
 
 
-def resolve_device(wanted: str) -> torch.device:
-    """The device for "auto", "cpu", "cuda" or "mps"; refuses one that this machine lacks."""
+def resolve_device(wanted: str, *, double: bool = False) -> torch.device:
+    """The device for "auto", "cpu", "cuda" or "mps"; refuses one that this machine lacks.
+
+    A model that computes in `double` precision, which mps has not, is never put there.
+    """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if double:
+        if wanted == "mps":
+            raise BadInputError("This model computes in float64, which mps devices lack; choose 'auto' or 'cpu'.")
+        present["mps"] = False
     if wanted == "auto":
         wanted = next(name for name in ("cuda", "mps", "cpu") if present[name])
     if not present[wanted]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -40,13 +41,14 @@ class Training:
     def __init__(self, model: Model, data: Batches, settings: TrainingSettings) -> None:
         self.settings = settings
         self.data = data
-        self.device = resolve_device(settings.device)
+        self.device = resolve_device(settings.device, double=isinstance(model, Fits))
         self.precision = resolve_precision(settings.precision, self.device)
         self.model = model.to(self.device)
         self.step = 0
         self.epoch = 0  # finished epochs
         self.seconds = 0.0
         self.recent, self.whole = Tally(), Tally()
+        self.lowest, self.waited = math.inf, 0  # best validation loss, and epochs since
         self.players: dict[str, torch.optim.Optimizer] = {}
         if isinstance(model, Descends):
             self.players = model.players()
@@ -59,6 +61,11 @@ class Training:
         if isinstance(self.model, Fits):
             return 1
         return self.data.steps(self.settings.batch_size)
+
+    @property
+    def gains_nothing(self) -> bool:
+        """Whether the validation loss has not improved for as many epochs as `early_stopping` allows."""
+        return 0 < self.settings.early_stopping <= self.waited
 
     def events(self) -> Iterator[Event | None]:
         """Train to the end of the budget; raises `NotFiniteError` when a scalar is not a number."""
@@ -77,7 +84,8 @@ class Training:
             yield from self._descend(self.model)
         else:
             raise GenlabError(f"{type(self.model).__name__} neither fits nor descends.")
-        yield Finished(step=self.step, epoch=self.epoch, seconds=self.seconds)
+        reason: Literal["budget", "converged"] = "budget" if self.epoch >= self.settings.epochs else "converged"
+        yield Finished(step=self.step, epoch=self.epoch, seconds=self.seconds, reason=reason)
 
     def _fit(self, model: Fits) -> Iterator[Event]:
         batch = self.data.all("train", self.device)
@@ -90,20 +98,16 @@ class Training:
             self.epoch += 1
             self.seconds += took
             yield self._progress(scalars, len(batch.images) / max(took, 1e-9), took)
-            yield EpochFinished(
-                step=self.step, epoch=self.epoch, scalars=scalars, seconds=self.seconds
-            )
+            yield EpochFinished(step=self.step, epoch=self.epoch, scalars=scalars, seconds=self.seconds)
 
     def _descend(self, model: Descends) -> Iterator[Event | None]:
         minimise = Minimiser(self.players, self.settings.gradient_clip)
         log_every = max(1, min(50, self.steps_per_epoch // 10))
-        while self.epoch < self.settings.epochs:
+        while self.epoch < self.settings.epochs and not self.gains_nothing:
             self.model.train()
             began, since = time.perf_counter(), self.step
             skip = self.step - self.epoch * self.steps_per_epoch
-            batches = self.data.epoch(
-                self.settings.seed, self.epoch, self.settings.batch_size, self.device, skip
-            )
+            batches = self.data.epoch(self.settings.seed, self.epoch, self.settings.batch_size, self.device, skip)
             for batch in batches:
                 where = Step(self.step, self.epoch, self.steps_per_epoch)
                 with autocast(self.precision, self.device):
@@ -129,11 +133,15 @@ class Training:
         means, self.whole = self.whole.means(), Tally()
         self._refuse_not_finite(means)
         self.epoch += 1
+        validation = self.validate(model)
+        if "loss" in validation:
+            self.waited = 0 if validation["loss"] < self.lowest else self.waited + 1
+            self.lowest = min(self.lowest, validation["loss"])
         return EpochFinished(
             step=self.step,
             epoch=self.epoch,
             scalars=means,
-            validation=self.validate(model),
+            validation=validation,
             seconds=self.seconds,
         )
 
@@ -173,6 +181,8 @@ class Training:
             "step": self.step,
             "epoch": self.epoch,
             "seconds": self.seconds,
+            "lowest": self.lowest,
+            "waited": self.waited,
             "recent": self.recent.state(),
             "whole": self.whole.state(),
         }
@@ -188,6 +198,7 @@ class Training:
                 torch.get_device_module(device).set_rng_state(generator.cpu())
         self.step, self.epoch = state["step"], state["epoch"]
         self.seconds = state["seconds"]
+        self.lowest, self.waited = state["lowest"], state["waited"]
         self.recent.load(state["recent"])
         self.whole.load(state["whole"])
 
