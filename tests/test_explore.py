@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,14 @@ import pytest
 import torch
 
 import genlab
-from genlab.core.capabilities import Encodes, SamplesByLabel, Scores, capabilities
+from genlab.core.batch import Batch
+from genlab.core.capabilities import Encodes, Fits, SamplesByLabel, Scores, capabilities
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
+from genlab.core.registry import models
 from genlab.core.shapes import Shape
+from genlab.figures import Images
 from genlab.latent import TripletSettings, sample_triplet_codes
 from genlab.latent.walks import slerp
 from genlab.nn.normal import Point, StandardNormalPrior
@@ -392,3 +396,61 @@ def test_one_triplet_takes_a_few_milliseconds(tmp_path: Path) -> None:
         run.triplets(anchor, seed=seed)
         seconds.append(time.perf_counter() - start)
     assert np.median(seconds) < 0.15
+
+
+METHODS = {
+    "sample": lambda run, images: run.sample(2),
+    "sample by label": lambda run, images: run.sample(2, labels=1),
+    "encode": lambda run, images: run.encode(images),
+    "reconstruct": lambda run, images: run.reconstruct(images),
+    "interpolate": lambda run, images: run.interpolate(images[0], images[1], steps=3),
+    "interpolate in the prior": lambda run, images: run.interpolate(0, 1, steps=3),
+    "traverse": lambda run, images: run.traverse(steps=2, dimensions=[0]),
+    "triplets": lambda run, images: run.triplets(images[:1]),
+    "project": lambda run, images: run.project("pca"),
+    "neighbours": lambda run, images: run.neighbours(images[:1], count=2),
+    "likelihoods": lambda run, images: run.likelihoods(images),
+    "evaluate": lambda run, images: run.evaluate(),
+}
+NEEDS = {
+    "sample": {"samples"},
+    "sample by label": {"samples_by_label"},
+    "encode": {"encodes"},
+    "reconstruct": {"encodes", "decodes"},
+    "interpolate": {"encodes", "decodes"},
+    "interpolate in the prior": {"has_prior", "decodes"},
+    "traverse": {"decodes"},
+    "triplets": {"encodes_normal", "decodes"},
+    "project": {"encodes"},
+    "neighbours": {"encodes"},
+    "evaluate": set(),
+}
+
+
+@pytest.mark.parametrize("name", models())
+def test_every_model_does_what_it_can_and_refuses_the_rest_in_words(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = genlab.create(name, (1, 32, 32), classes=2)
+    data = pictures(20, (1, 32, 32))
+    if issubclass(type(model), Fits):
+        images, labels = torch.from_numpy(data.images).float() / 255, torch.from_numpy(data.labels)
+        list(model.fit(Batch(images, labels), iterations=2))
+    run = FakeRun(model, data, tmp_path)
+    for what, method in METHODS.items():
+        able = run.can(*NEEDS[what]) if what in NEEDS else run.can("scores") or run.can("bounds")
+        if able:
+            check(method(run, floats(run, 4)), what)
+        else:
+            with pytest.raises(BadInputError, match="tiny run"):
+                method(run, floats(run, 4))
+
+
+def check(found, what: str) -> None:
+    if isinstance(found, Images):
+        assert found.array.shape[1:] == (1, 32, 32)
+        assert np.isfinite(found.array).all()
+        assert "tiny run" in found.caption
+    if what == "evaluate":
+        assert found
+        assert all(np.isfinite(measured.value) for measured in found.values())
+        json.dumps({name: measured.as_dict() for name, measured in found.items()}, allow_nan=False)
