@@ -120,7 +120,7 @@ def duration(seconds: float) -> str:
     """Seconds in the words of a clock.
 
     >>> duration(0.4), duration(75), duration(7300), duration(200_000)
-    ('under 1 s', '1 min 15 s', '2 h 2 min', '2 d 8 h')
+    ('under 1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
     """
     if seconds < 1:
         return "under 1 s"
