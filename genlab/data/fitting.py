@@ -25,7 +25,7 @@ def parse_size(size: Size) -> tuple[int, int]:
         numbers = [int(part) for part in re.findall(r"\d+", size)]
         legible = re.fullmatch(r"\s*\d{1,6}\s*([x×,]\s*\d{1,6}\s*)?", size) is not None
     else:
-        numbers = [size] if isinstance(size, int) else list(size)
+        numbers = list(size) if isinstance(size, tuple | list) else [size]
         legible = len(numbers) in (1, 2) and all(isinstance(number, (int, np.integer)) for number in numbers)
     if not legible:
         raise BadInputError(

@@ -278,12 +278,12 @@ def incoming(directory: Path) -> Iterator[Path]:
 def write_set(directory: Path, content: Content, **described: object) -> ImageSet:
     """Write a set into a folder of its own, whole or not at all; `described` are fields of `SetInfo`."""
     with incoming(directory) as temporary:
-        fill(temporary, content, **described)
+        fill(temporary, content, **{"name": directory.name, **described})
     return open_set(directory)
 
 
 def fill(directory: Path, content: Content, **described: object) -> None:
-    """Write a set's files into an existing folder, `set.json` last."""
+    """Write a set's files into an existing folder, `set.json` last; `described` must hold the `name`."""
     digest = digests(content.images)
     groups = duplicate_groups(digest)
     if content.validation is None:
@@ -300,7 +300,6 @@ def fill(directory: Path, content: Content, **described: object) -> None:
         np.save(directory / f"{name}.npy", array, allow_pickle=False)
     info = SetInfo.model_validate(
         {
-            "name": directory.name,
             "shape": Shape(*content.images.shape[1:]),
             "count": len(content.images),
             "class_names": content.class_names,

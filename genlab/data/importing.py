@@ -14,12 +14,13 @@ import numpy as np
 from PIL import Image
 
 from genlab.core.errors import BadInputError
+from genlab.core.shapes import Shape
 from genlab.data.arrays import array_content, is_array
 from genlab.data.decode import decode, open_image, upright_size
 from genlab.data.fitting import SMALLEST, Size, check_fit, fit_image, parse_size
 from genlab.data.imageset import Content, ImageSet, Refusal, fill, incoming, open_set
 from genlab.data.labels import common_folders, folder_labels, folder_split
-from genlab.data.sources import Member, Source, members
+from genlab.data.sources import Member, Source, in_order, members
 
 Progress = Callable[[int, int, str], None]
 LARGEST_KEPT = 128
@@ -63,7 +64,7 @@ def import_images(
     refused: list[Refusal] = []
     tell = progress or (lambda done, total, file: None)
     with incoming(directory) as temporary, members(source, refused) as found:
-        content = _content(found, wish, refused, tell, temporary / "pixels.raw")
+        content = _content(in_order(found), wish, refused, tell, temporary / "pixels.raw")
         if content is None:
             raise BadInputError(_nothing(source, refused))
         title = name or source_title(source)
@@ -71,6 +72,22 @@ def import_images(
         del content
         (temporary / "pixels.raw").unlink(missing_ok=True)
     return open_set(directory)
+
+
+def decode_images(source: Source, shape: Shape, *, fit: str = "crop") -> np.ndarray:
+    """Images (N, C, H, W) uint8 of a path or an upload in a given shape, without making a set of them.
+
+    Raises `BadInputError` naming the first file that cannot be used.
+    """
+    check_fit(fit)
+    wish = Wish((shape.height, shape.width), shape.channels == 1, fit, "white")
+    refused: list[Refusal] = []
+    with members(source, refused) as found:
+        pixels = [outcome for _, outcome in _decoded(found, wish)]
+    refused += [outcome for outcome in pixels if isinstance(outcome, Refusal)]
+    if refused or not pixels:
+        raise BadInputError(_nothing(source, refused))
+    return np.stack([np.broadcast_to(image, shape) for image in pixels])
 
 
 def source_title(source: Source) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -36,16 +36,20 @@ class Member(NamedTuple):
 
 @contextmanager
 def members(source: Source, refused: list[Refusal]) -> Iterator[list[Member]]:
-    """Every file of a source that may be an image, in the order of their names; the rest goes to `refused`.
+    """Every file of a source that may be an image; the rest goes to `refused`.
 
-    A context manager: zips stay open inside it. Raises `BadInputError` for a path that does not exist and for a zip that cannot be read.
+    Uploads keep their order, a path gives the order of names. Zips stay open inside the `with`. Raises `BadInputError` for a path that does not exist and for a zip that cannot be read.
     """
     with ExitStack() as opened:
         if isinstance(source, str | os.PathLike):
-            found = _of_path(Path(source).expanduser(), refused, opened)
+            yield in_order(_of_path(Path(source).expanduser(), refused, opened))
         else:
-            found = (member for name, data in source for member in _of_upload(name, data, refused, opened))
-        yield sorted(found, key=lambda member: natural(member.name))
+            yield [member for name, data in source for member in _of_upload(name, data, refused, opened)]
+
+
+def in_order(found: Iterable[Member]) -> list[Member]:
+    """Members in the natural order of their names."""
+    return sorted(found, key=lambda member: natural(member.name))
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -81,8 +85,11 @@ def _of_upload(name: str, data: bytes, refused: list[Refusal], opened: ExitStack
         return
     if unsafe(name):
         refused.append(Refusal(name, "has a name that leads out of the upload"))
-    elif data[:4] == b"PK\x03\x04" and not name.endswith((".npz", ".npy")):
-        yield from _of_zip(BytesIO(data), name, refused, opened)
+    elif data[:4] == b"PK\x03\x04" and not name.endswith(".npz"):
+        try:
+            yield from _of_zip(BytesIO(data), name, refused, opened)
+        except BadInputError:
+            refused.append(Refusal(name, "is damaged and cannot be read as a zip"))
     else:
         yield Member(name, lambda: BytesIO(data))
 

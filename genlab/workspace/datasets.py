@@ -196,8 +196,9 @@ class Datasets:
     def _sweep(self) -> None:
         """Delete what an import that was killed left behind more than a day ago."""
         for left in [*self.folder.glob(".incoming-*"), *self.folder.glob(".new-*")]:
-            if time.time() - left.stat().st_mtime > _STALE:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # its owner has just finished with it
+                if time.time() - left.stat().st_mtime > _STALE:
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _slug(title: str) -> str:
