@@ -36,7 +36,7 @@ def latent_map(run: genlab.Run) -> None:
     left, middle, right, last = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
     with left:
         method = st.segmented_control(
-            "Projection", list(METHODS), default="pca", format_func=METHODS.get, key="method", bind="query-params",
+            "Projection", list(METHODS), default="pca", format_func=METHODS.__getitem__, key="method", bind="query-params",
             required=True, help="PCA is linear and quick; t-SNE and UMAP keep neighbours together and take longer.",
         )  # fmt: skip
     with middle:
@@ -44,7 +44,7 @@ def latent_map(run: genlab.Run) -> None:
             "Axes", ("2-D", "3-D"), default="2-D", key="axes", bind="query-params", required=True
         )
     with right:
-        split = st.selectbox("Of the", list(SPLITS), format_func=SPLITS.get, key="split", bind="query-params")
+        split = st.selectbox("Of the", list(SPLITS), format_func=SPLITS.__getitem__, key="split", bind="query-params")
     with last:
         limit = st.select_slider("At most so many", (500, 1000, 2000, 5000), 2000, key="limit", bind="query-params")
     projection = projected(run, method, 3 if solid == "3-D" else 2, limit, split)
@@ -57,12 +57,16 @@ def projected(run: genlab.Run, method: str, dimensions: int, limit: int, split: 
     key = (run.id, run.state.step, method, dimensions, limit, split)
     if key not in kept:
         bar = st.progress(0.0, f"{METHODS[method]}: encoding the images …")
+
+        def report(share: float, text: str) -> None:
+            bar.progress(min(1.0, max(0.0, share)), text)
+
         kept[key] = run.project(
             method,
             dimensions=dimensions,
             limit=limit,
             split=split,
-            progress=lambda share, text: bar.progress(min(1.0, max(0.0, share)), text),
+            progress=report,
         )
         bar.empty()
         while len(kept) > KEPT:
@@ -94,7 +98,9 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             f"of {images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
         )
         flat = projection.points.shape[1] == 2
-        options_of_chart = {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if flat else {}
+        options_of_chart: dict[str, Any] = (
+            {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if flat else {}
+        )
         event = show_figure(figure, caption, key="map", **options_of_chart)
     chosen = _selected(event) if flat else []
     with detail:

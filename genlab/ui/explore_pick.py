@@ -11,6 +11,7 @@ import streamlit as st
 
 import genlab
 from genlab.core.errors import BadInputError
+from genlab.core.shapes import Shape
 from genlab.figures.images import Images
 from genlab.ui.explore_gallery import data_url
 
@@ -167,7 +168,7 @@ def _toggle(key: str, most: int) -> None:
 def _uploaded(run: genlab.Run, key: str, fewest: int, most: int) -> Chosen:
     from genlab.data import decode_images
 
-    shape = run.config.data.shape
+    shape = Shape(*run.config.data.shape)
     files = st.file_uploader(
         "Image files",
         accept_multiple_files=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import streamlit as st
@@ -65,7 +65,7 @@ def triplet_lab(run: genlab.Run) -> None:
         chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
     with pictures, boundary():
         try:
-            settings = validate(TripletSettings, values, of="the triplets")
+            settings = cast(TripletSettings, validate(TripletSettings, values, of="the triplets"))
         except BadInputError as error:
             st.warning(str(error), icon=":material/swap_horiz:")
             return
@@ -152,7 +152,13 @@ VIEWS = {"map": "Where they lie", "distances": "Distances", "displacement": "Dis
 def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
     """One chart at a time, so that the pictures follow the sliders quickly."""
     view = st.segmented_control(
-        "Chart", list(VIEWS), default="map", format_func=VIEWS.get, key="view", bind="query-params", required=True
+        "Chart",
+        list(VIEWS),
+        default="map",
+        format_func=VIEWS.__getitem__,
+        key="view",
+        bind="query-params",
+        required=True,
     )
     if view == "map":
         figure, caption = _map(run, triplets)

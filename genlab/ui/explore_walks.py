@@ -84,7 +84,7 @@ def traversals(run: genlab.Run) -> None:
     """One code, one dimension moved at a time, the most used dimension first."""
     controls, pictures = st.columns([2, 5], gap="large")
     with controls:
-        most = run.model().latent_dim
+        most = int(run.model().latent_dim)  # type: ignore[arg-type]
         shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown") if most > 1 else 1
         span = st.slider("From −span to +span", 0.5, 6.0, 3.0, 0.5, key="span", bind="query-params")
         steps = st.slider("Images a dimension", 3, 15, 9, 2, key="steps-of-dimension", bind="query-params")
