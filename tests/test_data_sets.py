@@ -151,6 +151,20 @@ def test_pickled_arrays_are_never_loaded(tmp_path):
         _ = open_set(tmp_path / "set").images
 
 
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    code = (
+        "import resource, numpy as np; from pathlib import Path; from genlab.data import Content, write_set\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"write_set(Path({str(tmp_path)!r}) / 'sets' / 'set', Content(np.zeros((500, 1, 28, 28), dtype=np.uint8)))"
+    )
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert failed.returncode == 1
+    last = failed.stderr.strip().splitlines()[-1]
+    assert "BadInputError: The image set could not be written to" in last
+    assert "free some space" in last
+    assert list((tmp_path / "sets").iterdir()) == []
+
+
 def test_a_set_of_a_newer_genlab_is_refused(tmp_path):
     write_set(tmp_path / "set", Content(noise(12)))
     file = tmp_path / "set" / "set.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pydantic
@@ -61,7 +62,7 @@ class SetInfo(pydantic.BaseModel):
     distinct: int = 0
     validation: int = 0
     remarks: tuple[str, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    refused_count: int = 0
     created: float = 0.0
     status: Literal["ready", "made on first use", "needs a download"] = "ready"
 
@@ -69,11 +70,6 @@ class SetInfo(pydantic.BaseModel):
     def available(self) -> bool:
         """Whether the set can be used without a network."""
         return self.status != "needs a download"
-
-    @property
-    def refused_count(self) -> int:
-        """How many files the import left out."""
-        return len(self.refused)
 
 
 class Content(NamedTuple):
@@ -154,10 +150,13 @@ class ImageSet:
         """Under which licence they came; empty when unknown."""
         return self.info.licence
 
-    @property
+    @cached_property
     def refused(self) -> tuple[Refusal, ...]:
-        """Files that the import left out."""
-        return self.info.refused
+        """Files that the import left out, and why."""
+        if not self.info.refused_count:
+            return ()
+        listed = json.loads((self.directory / "refused.json").read_text(encoding="utf-8"))
+        return tuple(Refusal(*entry) for entry in listed)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -259,30 +258,34 @@ def write_info(directory: Path, info: SetInfo) -> None:
 def incoming(directory: Path) -> Iterator[Path]:
     """A temporary folder that becomes `directory` at the end, or vanishes with whatever went wrong.
 
-    Raises `BadInputError` when `directory` exists already.
+    Raises `BadInputError` when `directory` exists already, and when the disk is full or may not be written to.
     """
     if directory.exists():
         raise BadInputError(f"{directory} exists already; choose another name or remove it first.")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".incoming-", dir=directory.parent))
+    temporary = None
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".incoming-", dir=directory.parent))
         yield temporary
-        try:
-            temporary.rename(directory)
-        except OSError as error:
-            raise BadInputError(f"{directory} exists already; choose another name or remove it first.") from error
+        temporary.rename(directory)
+    except OSError as error:  # numpy gives no errno when it cannot write all
+        reason = "it exists already" if directory.exists() else error.strerror or "the disk is full"
+        raise BadInputError(
+            f"The image set could not be written to {directory} ({reason}); free some space or choose another place."
+        ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_set(directory: Path, content: Content, **described: object) -> ImageSet:
+def write_set(directory: Path, content: Content, **described: Any) -> ImageSet:
     """Write a set into a folder of its own, whole or not at all; `described` are fields of `SetInfo`."""
     with incoming(directory) as temporary:
         fill(temporary, content, **{"name": directory.name, **described})
     return open_set(directory)
 
 
-def fill(directory: Path, content: Content, **described: object) -> None:
+def fill(directory: Path, content: Content, refused: Sequence[Refusal] = (), **described: Any) -> None:
     """Write a set's files into an existing folder, `set.json` last; `described` must hold the `name`."""
     digest = digests(content.images)
     groups = duplicate_groups(digest)
@@ -298,6 +301,8 @@ def fill(directory: Path, content: Content, **described: object) -> None:
     arrays |= {f"factor-{name}": values for name, values in content.factors.items()}
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array, allow_pickle=False)
+    if refused:
+        (directory / "refused.json").write_text(json.dumps(refused), encoding="utf-8")
     info = SetInfo.model_validate(
         {
             "shape": Shape(*content.images.shape[1:]),
@@ -307,6 +312,7 @@ def fill(directory: Path, content: Content, **described: object) -> None:
             "hash": content_hash(content.images, content.labels, content.class_names),
             "distinct": int(groups.max()) + 1,
             "validation": int(validation.sum()),
+            "refused_count": len(refused),
             "created": time.time(),
             **described,
         }

@@ -68,7 +68,7 @@ def import_images(
         if content is None:
             raise BadInputError(_nothing(source, refused))
         title = name or source_title(source)
-        fill(temporary, content, name=directory.name, title=title, source=title, refused=tuple(refused))
+        fill(temporary, content, name=directory.name, title=title, source=title, refused=refused)
         del content
         (temporary / "pixels.raw").unlink(missing_ok=True)
     return open_set(directory)
