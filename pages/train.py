@@ -13,7 +13,9 @@ with left:
     info = ui.choose_image_set(label="Images", help="Import your own on the Data page.")
     entry = train_form.choose_model()
     plan = train_form.choose_values(entry, info.name)
-    if problem := train_form.check(entry, plan):
+    if train_form.needs_download(info):
+        pass
+    elif problem := train_form.check(entry, plan):
         st.warning(problem, icon=":material/warning:")
     else:
         with ui.boundary():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 import genlab
+from genlab.core.shapes import Shape
 from genlab.ui.messages import boundary
 from genlab.ui.navigation import page
 from genlab.ui.run_state import ACTIVE, progress_of, when
@@ -68,35 +72,40 @@ def explore_links(run: genlab.Run) -> None:
 
 def record(run: genlab.Run) -> None:
     """Everything needed to do it again: settings, seed, data, versions; to copy or to download."""
-    config = run.config
+    config, document = run.config, run.record()
+    values = json.loads(document)
+    data = config.data
     st.markdown(
         f"- **Run:** `{run.id}` in `{run.directory}`\n"
-        f"- **Model:** `{config.model}`, preset {config.preset}\n"
-        f"- **Images:** {config.data.title} (`{config.data.name}`, {config.data.count:,} images, content "
-        f"`{config.data.hash[:12]}`{', synthetic' if config.data.synthetic else ''})\n"
-        f"- **Seed:** {config.settings.get('seed')}, device {run.state.device or config.settings.get('device')}\n"
+        f"- **Model:** {config.title} (`{config.model}`), preset {config.preset}\n"
+        f"- **Images:** {data.title} (`{data.name}`, {data.count:,} of {Shape(*data.shape)}, content "
+        f"`{data.hash[:12]}`{', synthetic' if data.synthetic else ''})\n"
+        f"- **Seed:** {values['settings'].get('seed')}; device {run.state.device or 'not known yet'}\n"
         f"- **Versions:** {', '.join(f'{name} {version}' for name, version in config.versions.items())}"
     )
-    st.code(command(run), language="bash", wrap_lines=True)
+    st.code(command(config.model, data.name, values), language="bash", wrap_lines=True)
     st.caption("The same run again, from the command line.")
-    left, right = st.columns(2)
-    for column, (title, values) in zip(
-        (left, right), (("Parameters", config.parameters), ("Settings", config.settings)), strict=True
-    ):
-        column.caption(title)
-        column.dataframe({"name": list(values), "value": [str(value) for value in values.values()]}, hide_index=True)
+    columns = st.columns(2, gap="large")
+    for column, title in zip(columns, ("parameters", "settings"), strict=True):
+        chosen = values[title]
+        column.caption(f"{title.capitalize()}, with what was changed on resuming")
+        column.dataframe({"name": list(chosen), "value": [str(value) for value in chosen.values()]}, hide_index=True)
     st.download_button(
-        "Download the record (JSON)", config.model_dump_json(indent=2), f"{run.id}.json", "application/json",
+        "Download the record (JSON)", document, f"{run.id}.json", "application/json",
         icon=":material/download:", key=f"record-{run.id}", on_click="ignore",
     )  # fmt: skip
 
 
-def command(run: genlab.Run) -> str:
-    """The command that would train this run again."""
-    config = run.config
-    own = " ".join(f"--set {name}={value}" for name, value in config.parameters.items())
-    seed, epochs = config.settings.get("seed", 0), config.settings.get("epochs", 1)
-    return f"genlab train {config.model} --data {config.data.name} --epochs {epochs} --seed {seed} {own}".strip()
+def command(model: str, data: str, values: Mapping[str, Any]) -> str:
+    """The command that trains the same run again.
+
+    >>> command("vae", "digits-8", {"parameters": {"beta": 2.0}, "settings": {"epochs": 3, "seed": 1}})
+    'genlab train vae --data digits-8 --epochs 3 --seed 1 --set beta=2.0'
+    """
+    settings = dict(values["settings"])
+    plain = [f"--{name} {settings.pop(name)}" for name in ("epochs", "seed") if name in settings]
+    named = [f"--set {name}={value}" for name, value in {**values["parameters"], **settings}.items()]
+    return " ".join([f"genlab train {model} --data {shlex.quote(data)}", *plain, *named])
 
 
 def manage(run: genlab.Run) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
 
 import genlab
 from genlab.core.events import Event, Failed
+from genlab.core.shapes import Shape
 from genlab.ui.messages import boundary
 from genlab.ui.previews import scrubber
 from genlab.ui.run_curves import show_curves
@@ -55,7 +57,7 @@ def head(run: genlab.Run) -> None:
             st.badge("shipped", icon=":material/inventory_2:", color="violet", help="It came with the laboratory.")
     st.caption(
         f"`{run.config.model}` learning from *{run.config.data.title}* ({run.config.data.count:,} images of "
-        f"{run.config.data.shape}) · started {when(run.config.created)} · {MEANINGS[run.status]}"
+        f"{Shape(*run.config.data.shape)}) · started {when(run.config.created)} · {MEANINGS[run.status]}"
     )
     if not run.shipped:
         with st.container(horizontal=True):
@@ -88,7 +90,7 @@ def failure(run: genlab.Run, events: list[Event]) -> None:
     message = run.state.message or (failed.message if failed else "The run failed without a message.")
     remedy = run.state.remedy or (failed.remedy if failed else "")
     st.error(f"{message} {remedy}".strip(), icon=":material/error:")
-    rate = run.config.parameters.get("learning_rate")
+    rate = json.loads(run.record())["parameters"].get("learning_rate")
     if rate and st.button(
         f"Resume at a lower rate ({rate / 10:g})",
         icon=":material/trending_down:",

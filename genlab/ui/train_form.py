@@ -12,12 +12,13 @@ from genlab.core.parameters import ParameterInfo, describe, validate
 from genlab.core.settings import TrainingSettings
 from genlab.ui.cards import words
 from genlab.ui.forms import parameter_form
-from genlab.ui.messages import boundary
+from genlab.ui.messages import boundary, empty_state
 from genlab.ui.navigation import page
 from genlab.ui.state import choose, get_models, get_workspace, remember
 
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
+    from genlab.data.imageset import SetInfo
 
 PRESETS = {
     "quick": "Quick: see something within a minute or so",
@@ -101,19 +102,22 @@ def check(entry: Entry, plan: Plan) -> str:
     return ""
 
 
-@st.cache_data(show_spinner="Trying a few steps …", max_entries=64)
-def _estimate(home: str, model: str, content: str, data: str, preset: str, values: tuple[tuple[str, Any], ...]) -> Any:
-    return get_workspace().estimate(model, data, preset=preset, **dict(values))
-
-
 def estimate(plan: Plan, content: str) -> None:
-    """Time, memory and size of the planned run on this machine, found out once for each plan."""
-    home = str(get_workspace().root)
-    found = _estimate(home, plan.model, content, plan.data, plan.preset, tuple(sorted(plan.values.items())))
-    columns = st.columns(3)
-    columns[0].metric("Time", duration(found.seconds), help="On this machine, when nothing else runs on it.")
-    columns[1].metric("Memory", size(found.memory), help="While it trains.")
-    columns[2].metric("Parameters", f"{found.parameters:,}", help="Numbers that the model learns.")
+    """Time, memory and size of the planned run on this machine, measured on a few real steps when asked for."""
+    known = st.session_state.setdefault("estimates", {})
+    key = (plan.model, content, plan.preset, tuple(sorted(plan.values.items())))
+    if key not in known:
+        if st.button("Estimate time and memory", icon=":material/timer:", key="estimate", help="Tries a few steps."):
+            with st.spinner("Trying a few steps …"):
+                known[key] = get_workspace().estimate(plan.model, plan.data, preset=plan.preset, **plan.values)
+            st.rerun()
+        return
+    found = known[key]
+    columns = st.columns(4)
+    columns[0].metric("Time", duration(found.seconds), help="Measured on a few steps, while nothing else runs.")
+    columns[1].metric("Memory", f"≈ {size(found.memory_bytes)}", help="Weights, optimiser and activations, roughly.")
+    columns[2].metric("Parameters", f"{found.parameters:,}", help="Numbers that gradient descent moves.")
+    columns[3].metric("Steps", f"{found.steps:,}", help=f"Optimisation steps in all, on {found.device}.")
 
 
 def duration(seconds: float) -> str:
@@ -144,6 +148,17 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+def needs_download(info: SetInfo) -> bool:
+    """Whether the set must be fetched first; says so, with the way to the page that does it."""
+    if info.status != "needs a download":
+        return False
+    empty_state(
+        f"“{info.title}” is not on this machine yet", "Fetch it on the Data page, then come back.",
+        link="data", label="To the Data page", icon=":material/cloud_download:",
+    )  # fmt: skip
+    return True
 
 
 def start(plan: Plan) -> None:
