@@ -1,0 +1,1 @@
+"""Queue, index, executors and the worker: how a run gets trained outside of whoever asked for it."""

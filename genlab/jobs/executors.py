@@ -1,0 +1,42 @@
+"""Where a run is trained: whoever starts `python -m genlab.train RUN_DIR` is an executor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+
+def worker_command(directory: Path) -> list[str]:
+    """The one command that trains a run, on this machine or on another."""
+    return [sys.executable, "-m", "genlab.train", str(directory)]
+
+
+class Executor(ABC):
+    """Starts workers."""
+
+    @abstractmethod
+    def start(self, directory: Path) -> int:
+        """Start the worker of one run and return its process number, or 0 when it runs elsewhere."""
+
+
+class LocalExecutor(Executor):
+    """Starts workers on this machine, each in a session of its own so that it outlives who started it."""
+
+    def start(self, directory: Path) -> int:
+        """Start the worker; what it prints goes to `worker.log` in the run."""
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with (directory / "worker.log").open("ab") as output:
+            process = subprocess.Popen(
+                worker_command(directory),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+                cwd=directory,
+            )
+        process.returncode = 0  # nobody waits for it: it is not this process's to reap or to warn about
+        return process.pid

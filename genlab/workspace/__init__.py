@@ -1,0 +1,6 @@
+"""The public way in: pages, command line and notebooks use the same words."""
+
+from genlab.workspace.run import Run
+from genlab.workspace.workspace import Runs, Workspace, app_root
+
+__all__ = ["Run", "Runs", "Workspace", "app_root"]

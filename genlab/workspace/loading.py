@@ -1,0 +1,61 @@
+"""Trained models, loaded once per process."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.core.errors import BadInputError
+from genlab.runs.checkpoints import Checkpoint, checkpoints, is_intact, load_weights
+from genlab.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from genlab.core.model import Model
+
+MOST = 6  # models kept in memory
+
+_loaded: OrderedDict[Path, Model] = OrderedDict()
+_lock = threading.Lock()
+
+
+def load_model(run: RunDirectory, step: int | None = None) -> Model:
+    """The model of a run's newest good checkpoint (or of the one at `step`), on the CPU, in evaluation mode."""
+    with _lock:
+        for checkpoint in reversed(_candidates(run, step)):
+            if checkpoint.path in _loaded:
+                _loaded.move_to_end(checkpoint.path)
+                return _loaded[checkpoint.path]
+            if is_intact(checkpoint.path):
+                model = _build(run, checkpoint)
+                _loaded[checkpoint.path] = model
+                while len(_loaded) > MOST:
+                    _loaded.popitem(last=False)
+                return model
+    raise BadInputError(f"{run.name} has no good checkpoint yet; wait for its first epoch to end.")
+
+
+def _candidates(run: RunDirectory, step: int | None) -> list[Checkpoint]:
+    found = checkpoints(run.checkpoints)
+    if step is None:
+        return found
+    chosen = [checkpoint for checkpoint in found if checkpoint.step == step]
+    if not chosen:
+        steps = ", ".join(str(checkpoint.step) for checkpoint in found) or "none"
+        raise BadInputError(f"{run.name} has no checkpoint at step {step}; there are: {steps}.")
+    return chosen
+
+
+def _build(run: RunDirectory, checkpoint: Checkpoint) -> Model:
+    import torch
+
+    from genlab.core.registry import find
+
+    entry = find(run.config.model)
+    parameters, _ = run.effective()
+    shape, classes = run.config.data.shape, len(run.config.data.class_names)
+    with torch.random.fork_rng():
+        model = entry.create(shape, classes, **parameters)
+    model.load_state_dict(load_weights(checkpoint))
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,260 @@
+"""A run as people handle it: watch it, steer it, explore what it learned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.core.errors import BadInputError, FailedRunError
+from genlab.core.events import EpochFinished, Event, Progressed
+from genlab.runs.config import RunConfig, RunState
+from genlab.runs.directory import RunDirectory
+from genlab.runs.files import write_atomically
+from genlab.runs.sharing import pack
+from genlab.workspace.explore import Explore
+from genlab.workspace.loading import load_model
+
+if TYPE_CHECKING:
+    from genlab.core.model import Model
+    from genlab.data import ImageSet
+    from genlab.workspace.workspace import Workspace
+
+ENDED = ("finished", "failed", "paused", "interrupted")
+
+
+class Run(Explore):
+    """A handle on a run's directory; nothing is read before it is asked for.
+
+    >>> import genlab
+    >>> [run.name for run in genlab.Workspace().runs if not run.shipped]
+    []
+    """
+
+    def __init__(self, lab: Workspace, directory: Path, *, shipped: bool = False) -> None:
+        self.lab = lab
+        self.directory = directory
+        self.shipped = shipped
+        self._files = RunDirectory(directory)
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, {self.status})"
+
+    @property
+    def id(self) -> str:
+        """What no other run is called."""
+        return self.directory.name
+
+    @property
+    def config(self) -> RunConfig:
+        """Model, parameters, data, seed and versions, as they were when the run was made."""
+        return self._files.config
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self._files.name
+
+    @property
+    def title(self) -> str:
+        """The name, as captions say it."""
+        return self.name
+
+    @property
+    def state(self) -> RunState:
+        """How it stands."""
+        return self._files.state
+
+    @property
+    def status(self) -> str:
+        """queued, running, paused, interrupted, failed or finished."""
+        return self.state.status
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What its model can do."""
+        return self.config.capabilities
+
+    def can(self, *capabilities: str) -> bool:
+        """Whether its model has all of these capabilities."""
+        return set(capabilities) <= set(self.capabilities)
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The image set it was trained on; `BadInputError` when it is gone."""
+        return self.lab.images_of(self.config.data)
+
+    # watching
+
+    def events(self, kind: str | None = None) -> list[Event]:
+        """Everything that happened, or one kind of it ("epoch", "sampled", …)."""
+        events, _ = self._files.events()
+        return [event for event in events if kind is None or getattr(event, "kind", "") == kind]
+
+    def tail(self, offset: int = 0) -> tuple[list[Event], int]:
+        """What happened after a byte offset, and the offset to ask with next time."""
+        return self._files.events(offset)
+
+    def scalars(self) -> list[dict[str, float]]:
+        """One row an epoch: step, epoch, seconds, each scalar, and each validation scalar as `validation_…`."""
+        rows = []
+        for event in self.events("epoch"):
+            assert isinstance(event, EpochFinished)
+            where = {"step": event.step, "epoch": event.epoch, "seconds": event.seconds}
+            held_out = {f"validation_{name}": value for name, value in event.validation.items()}
+            rows.append({**where, **event.scalars, **held_out})
+        return rows
+
+    def wait(self, progress: bool | Callable[[Progressed], None] = False, timeout: float | None = None) -> Run:
+        """Wait until it ends; `progress` shows a line on standard error, or is called with each `Progressed`.
+
+        Raises `FailedRunError` when it failed and `TimeoutError` when `timeout` seconds passed first.
+        """
+        began, offset = time.monotonic(), 0
+        show = progress if callable(progress) else _show if progress else None
+        while True:
+            status = self.status
+            events, offset = self.tail(offset)
+            latest = next((event for event in reversed(events) if isinstance(event, Progressed)), None)
+            if show and latest:
+                show(latest)
+            if status in ENDED:
+                break
+            if timeout is not None and time.monotonic() - began > timeout:
+                raise TimeoutError(f"{self.name} is still {status} after {timeout:g} seconds.")
+            self.lab.runs.pump()
+            time.sleep(0.1)
+        if progress is True:
+            print(file=sys.stderr)
+        if status == "failed":
+            state = self.state
+            raise FailedRunError(" ".join(filter(None, (state.message, state.remedy))))
+        return self
+
+    # steering
+
+    def pause(self) -> None:
+        """Ask it to save a checkpoint and leave; `resume` goes on from there."""
+        self._ask("pause")
+
+    def stop(self) -> None:
+        """Ask it to save a checkpoint and end for good."""
+        self._ask("stop")
+
+    def _ask(self, wish: str) -> None:
+        self._refuse_shipped(wish)
+        state = self.state
+        if state.status == "queued":
+            status = "paused" if wish == "pause" else "finished"
+            self._files.set_state(state.model_copy(update={"status": status, "message": "It never began."}))
+        elif state.status == "running":
+            self._files.ask(wish)
+        elif wish == "stop" and state.status in ("paused", "interrupted"):
+            self._files.set_state(state.model_copy(update={"status": "finished", "message": "Stopped while at rest."}))
+        else:
+            raise BadInputError(f"{self.name} is {state.status}, so there is nothing to {wish}.")
+
+    def resume(self, **changes: Any) -> Run:
+        """Go on from the newest good checkpoint, with changed settings or parameters where given.
+
+        `run.resume(epochs=40)` lengthens the budget, `run.resume(learning_rate=1e-4)` lowers the rate. Changes
+        of the network itself are refused when its weights no longer fit.
+        """
+        self._refuse_shipped("resume")
+        state = self.state
+        if state.status in ("running", "queued"):
+            raise BadInputError(f"{self.name} is already {state.status}.")
+        if changes:
+            from genlab.core.parameters import validate
+            from genlab.core.registry import find
+            from genlab.core.settings import TrainingSettings
+
+            entry = find(self.config.model)
+            own, shared = entry.split(changes)
+            parameters, settings = self._files.effective()
+            entry.validate({key: value for key, value in {**parameters, **own}.items() if key not in entry.fixed})
+            validate(TrainingSettings, {**settings, **shared}, of="the training")
+            self._files.amend(own, shared)
+        self._files.clear_wish()
+        self._files.set_state(state.model_copy(update={"status": "queued", "message": "", "remedy": ""}))
+        self.lab.runs.pump()
+        return self
+
+    def delete(self) -> None:
+        """Move it to the trash; `restore` brings it back."""
+        self._refuse_shipped("delete")
+        if self.status == "running":
+            raise BadInputError(f"{self.name} is running; stop it before you delete it.")
+        self._move(self.lab.root / "trash" / "runs")
+
+    def restore(self) -> None:
+        """Bring it back from the trash."""
+        self._move(self.lab.root / "runs")
+
+    def _move(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / self.id
+        if target.exists():
+            shutil.rmtree(target)
+        self.directory.rename(target)
+        self.directory = target
+        self._files = RunDirectory(target)
+
+    @property
+    def notes(self) -> str:
+        """What a person wrote about it."""
+        path = self.directory / "notes.txt"
+        return path.read_text() if path.exists() else ""
+
+    def note(self, text: str) -> None:
+        """Keep a note with the run."""
+        self._refuse_shipped("annotate")
+        write_atomically(self.directory / "notes.txt", text.encode())
+
+    def rename(self, name: str) -> None:
+        """Call it something else; ids never change."""
+        self._refuse_shipped("rename")
+        if not name.strip():
+            raise BadInputError("A run's name cannot be empty; type at least one letter.")
+        write_atomically(self.directory / "name.txt", name.strip().encode())
+
+    def export(self, file: str | Path) -> Path:
+        """Write the run as a zip that can be shared: configuration, events, weights and previews, no pickles."""
+        return pack(self.directory, Path(file))
+
+    def record(self) -> str:
+        """What one must know to repeat the run, as JSON."""
+        config = self.config.model_dump()
+        parameters, settings = self._files.effective()
+        return json.dumps({**config, "parameters": parameters, "settings": settings}, indent=2)
+
+    def _refuse_shipped(self, wish: str) -> None:
+        if self.shipped:
+            raise BadInputError(
+                f"{self.name} came with genlab and cannot be changed; train a run of your own to {wish}."
+            )
+
+    # its model
+
+    def model(self, step: int | None = None) -> Model:
+        """The trained model in evaluation mode, of the newest good checkpoint or of the one at a step.
+
+        Loaded once per process. Raises `BadInputError` when there is no checkpoint yet.
+        """
+        return load_model(self._files, step)
+
+
+def _show(event: Progressed) -> None:
+    loss = event.scalars.get("loss", float("nan"))
+    print(
+        f"\repoch {event.epoch + 1}  step {event.step}  loss {loss:.4g}  "
+        f"{event.images_per_second:,.0f} images/s  {event.seconds_left:,.0f} s left   ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,208 @@
+"""The laboratory: image sets, runs, training and comparing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.core.errors import BadInputError, UnknownNameError
+from genlab.jobs.queue import listed, pump
+from genlab.runs.config import FORMAT, DataReference, RunConfig
+from genlab.runs.directory import create_run, new_id, unique_name
+from genlab.runs.sharing import unpack
+from genlab.workspace.datasets import Datasets
+from genlab.workspace.run import Run
+
+if TYPE_CHECKING:
+    from genlab.data import ImageSet
+    from genlab.workspace.estimate import Estimate
+
+
+def app_root() -> Path:
+    """Where app.py, pages and checkpoints lie: the checkout, or inside the installed package."""
+    package = Path(__file__).resolve().parent.parent
+    return package.parent if (package.parent / "app.py").exists() else package / "_app"
+
+
+class Workspace:
+    """A folder with image sets and runs.
+
+    >>> lab = Workspace()
+    >>> "digits-8" in lab.datasets
+    True
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        chosen = path or os.environ.get("GENLAB_HOME") or Path.home() / "genlab"
+        self.root = Path(chosen).expanduser().resolve()
+        self.datasets = Datasets(self.root)
+        self.runs = Runs(self)
+
+    def train(
+        self, model: str, data: str | Path | ImageSet, *, preset: str = "default", name: str = "", **values: Any
+    ) -> Run:
+        """Train a model on an image set, in a process of its own; returns at once.
+
+        `values` are parameters of the model and settings of the training; they go before the preset's.
+        Raises `BadInputError` with one sentence for anything that cannot work.
+        """
+        run = self.prepare(model, data, preset=preset, name=name, **values)
+        self.runs.pump()
+        return run
+
+    def prepare(
+        self, model: str, data: str | Path | ImageSet, *, preset: str = "default", name: str = "", **values: Any
+    ) -> Run:
+        """Make a run's directory, queued and checked, without starting it."""
+        from genlab.core.registry import find
+
+        entry = find(model)
+        parameters, settings = self.plan(model, preset, values)
+        images = self.datasets.resolve(data)
+        images.check_trainable()
+        import torch
+
+        with torch.random.fork_rng():
+            entry.create(images.shape, len(images.class_names), **parameters)  # refuses shapes it does not take
+        config = RunConfig(
+            format=FORMAT,
+            id=new_id(model),
+            name=unique_name(name or f"{model} on {images.name}", [run.name for run in self.runs]),
+            model=model,
+            title=entry.card.title,
+            parameters=parameters,
+            settings=settings,
+            preset=preset,
+            data=_reference(images),
+            capabilities=entry.capabilities,
+            created=time.time(),
+            versions=_versions(),
+        )
+        return Run(self, create_run(self.root / "runs", config).path)
+
+    def plan(self, model: str, preset: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All parameters and all settings that a run would have, checked and completed with defaults."""
+        from genlab.core.parameters import validate
+        from genlab.core.registry import find
+        from genlab.core.settings import TrainingSettings
+
+        entry = find(model)
+        preset_own, preset_shared = entry.preset(preset)
+        own, shared = entry.split(values)
+        parameters = entry.validate({**preset_own, **own}).model_dump()
+        settings = validate(TrainingSettings, {**preset_shared, **shared}, of="the training").model_dump()
+        return {key: value for key, value in parameters.items() if key not in entry.fixed}, settings
+
+    def estimate(self, model: str, data: str | Path | ImageSet, *, preset: str = "default", **values: Any) -> Estimate:
+        """What a run would take: parameters, steps, memory, and seconds measured on a few real steps."""
+        from genlab.workspace.estimate import estimate
+
+        parameters, settings = self.plan(model, preset, values)
+        return estimate(model, self.datasets.resolve(data), parameters, settings)
+
+    def compare(self, runs: Sequence[Run | str], metrics: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """One row a run: what it is, how it ended, and its metrics where they are defined."""
+        rows = []
+        for run in (run if isinstance(run, Run) else self.runs[run] for run in runs):
+            last = (run.scalars() or [{}])[-1]
+            row: dict[str, Any] = {
+                "run": run.id,
+                "name": run.name,
+                "model": run.config.model,
+                "data": run.config.data.name,
+            }
+            row |= {"epochs": last.get("epoch", 0), "seconds": last.get("seconds", 0.0), "loss": last.get("loss")}
+            rows.append({**row, **{key: measured.value for key, measured in run.evaluate(metrics).items()}})
+        return rows
+
+    def images_of(self, data: DataReference) -> ImageSet:
+        """The image set that a run refers to, wherever it is now; its content must be the same."""
+        from genlab.data import open_set
+
+        if data.path and (Path(data.path) / "set.json").exists():
+            images = open_set(Path(data.path))
+            if images.hash == data.hash:
+                return images
+        matching = [info.name for info in self.datasets.infos() if info.hash == data.hash]
+        for name in matching or ([data.name] if data.name in self.datasets else []):
+            images = self.datasets[name]
+            if images.hash == data.hash:
+                return images
+        raise BadInputError(
+            f"The image set {data.name!r} of this run is not in the laboratory; import the same images again."
+        )
+
+
+class Runs:
+    """The runs of a laboratory, newest first, and behind them the ones that came with genlab."""
+
+    def __init__(self, lab: Workspace) -> None:
+        self.lab = lab
+
+    def __iter__(self) -> Iterator[Run]:
+        self.pump()
+        for config, _ in listed(self.lab.root):
+            yield Run(self.lab, self.lab.root / "runs" / config.id)
+        yield from self.shipped()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in (run.id, run.name) for run in self)
+
+    def __getitem__(self, key: str) -> Run:
+        """A run by its id or its name; the newest of a name."""
+        every = list(self)
+        for run in every:
+            if key == run.id:
+                return run
+        for run in every:
+            if key == run.name:
+                return run
+        raise UnknownNameError("run", key, [run.name for run in every])
+
+    def shipped(self) -> list[Run]:
+        """The runs that came with genlab."""
+        folders = sorted((app_root() / "checkpoints").glob("*/config.json"))
+        return [Run(self.lab, path.parent, shipped=True) for path in folders]
+
+    def deleted(self) -> list[Run]:
+        """Runs in the trash, the last deleted first."""
+        folders = (self.lab.root / "trash" / "runs").glob("*/config.json")
+        newest = sorted(folders, key=lambda path: path.parent.stat().st_ctime, reverse=True)
+        return [Run(self.lab, path.parent) for path in newest]
+
+    def add(self, file: str | Path) -> Run:
+        """Take in a run that `Run.export` wrote."""
+        return Run(self.lab, unpack(Path(file), self.lab.root / "runs"))
+
+    def pump(self) -> list[str]:
+        """Start queued runs while there is room; the ids of those started."""
+        if not (self.lab.root / "runs").is_dir():
+            return []
+        return pump(self.lab.root)
+
+
+def _reference(images: ImageSet) -> DataReference:
+    return DataReference(
+        name=images.name,
+        title=images.title,
+        hash=images.hash,
+        path=str(Path(images.directory).resolve()),
+        shape=tuple(images.shape),
+        class_names=images.class_names,
+        count=images.count,
+        synthetic=images.synthetic,
+        source=images.source,
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("genlab", "torch", "numpy")}
+    return {**packages, "python": platform.python_version(), "platform": platform.platform()}
