@@ -303,6 +303,13 @@ def test_a_torn_cache_file_or_other_weights_are_not_used(run: FakeRun, tmp_path:
     torch.nn.init.normal_(twin.encoder[-1].weight)
     fresh = genlab.create("vae", (1, 8, 8), latent_dim=3, hidden=16)
     assert not np.allclose(FakeRun(fresh, run.images, tmp_path / "run").encoded("train")[1].mean, first.mean)
+    assert len(list((tmp_path / "run" / "artefacts" / "cache").iterdir())) == 1
+
+
+def test_large_codes_stay_in_memory(run: FakeRun, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("genlab.workspace.codes.LARGEST", 100)
+    run.encoded()
+    assert not (tmp_path / "run").exists()
 
 
 def test_shipped_runs_are_never_written_to(run: FakeRun, tmp_path: Path) -> None:

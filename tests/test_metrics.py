@@ -106,6 +106,17 @@ def test_bound_equals_the_models_terms(vae: Subject) -> None:
     assert found["elbo"].details["standard_error"] == pytest.approx(elbo.std() / math.sqrt(12), rel=1e-4)
 
 
+def test_importance_sampling_lies_between_truth_and_bound(vae: Subject) -> None:
+    """With weights that do not depend on the code the marginal is p(x|0) itself, and KL(q‖p) is the bound's gap."""
+    with torch.no_grad():
+        vae.model.decoder[0][0].weight.zero_()
+        truth = vae.model.negative_log_likelihood(torch.zeros(12, 4), torch.from_numpy(IMAGES)).mean().item()
+    found = evaluate(vae, ["nll"])["nll"]
+    assert found.details["bound"] > truth
+    assert truth == pytest.approx(found.value, abs=0.2 * (found.details["bound"] - truth))
+    assert found.n == 12
+
+
 def test_latent_usage_equals_a_loop(vae: Subject) -> None:
     found = evaluate(vae, ["kl", "active_units"])
     with torch.no_grad():
@@ -180,7 +191,7 @@ def test_balance_metric_of_samples_has_all_its_baselines(vae: Subject) -> None:
 
 def test_only_what_applies_is_measured(vae: Subject) -> None:
     names = set(evaluate(vae))
-    assert names == {"mse", "psnr", "ssim", "elbo", "elbo_bits", "kl", "active_units", "diversity", "bm"}
+    assert names == {"mse", "psnr", "ssim", "elbo", "elbo_bits", "nll", "kl", "active_units", "diversity", "bm"}
     assert set(applicable(["classifies", "scores"])) == {"accuracy", "log_likelihood", "bits_per_dimension"}
     assert "accuracy" not in applicable(["classifies"], labelled=False)
 

@@ -37,10 +37,12 @@ class Subject:
 
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
-        """What the model can do."""
+        """What the model can do; "latent_density" where it also scores an image given a code."""
         from genlab.core.capabilities import capabilities
+        from genlab.nn.importance import LatentDensity
 
-        return capabilities(type(self.model))
+        scores_given_code = isinstance(self.model, LatentDensity)
+        return (*capabilities(type(self.model)), *(["latent_density"] if scores_given_code else []))
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray | None]:

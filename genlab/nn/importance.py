@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from genlab.nn.density import BLOCK
 from genlab.nn.normal import DiagonalNormal
 
 
+@runtime_checkable
 class LatentDensity(Protocol):
     """A model with p(z) = N(0, I), q(z|x) and p(x|z)."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genlab.core.model import Model
     from genlab.data.imageset import ImageSet
     from genlab.metrics import Measurement
+    from genlab.runs.config import RunConfig
 
 Progress = Callable[[float, str], None]
 
@@ -40,8 +41,9 @@ class Analyse:
     """The measuring part of `Explore`."""
 
     if TYPE_CHECKING:
-        title: str
-        config: Any
+        lab: Any
+        directory: Path
+        shipped: bool
 
         def model(self, step: int | None = None) -> Model:
             """The run's model."""
@@ -56,18 +58,18 @@ class Analyse:
             ...
 
         @property
-        def directory(self) -> Path:
-            """The run's folder."""
+        def title(self) -> str:
+            """What captions call the run."""
+            ...
+
+        @property
+        def config(self) -> RunConfig:
+            """What the run was made with."""
             ...
 
         @property
         def images(self) -> ImageSet:
             """What the run was trained on."""
-            ...
-
-        @property
-        def shipped(self) -> bool:
-            """Whether the run came with genlab and must not be written to."""
             ...
 
     def encoded(self, split: str = "train") -> tuple[np.ndarray, Encoded]:
@@ -167,7 +169,7 @@ class Analyse:
         """An image set as it is, or by its name or path in the run's laboratory."""
         if hasattr(against, "splits"):
             return against
-        return self.datasets.resolve(against)  # type: ignore[attr-defined]
+        return self.lab.datasets.resolve(against)
 
     def _need(self, purpose: str, *capabilities: str) -> None:
         """Refuse politely what the run's model cannot do."""

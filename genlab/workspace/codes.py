@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from genlab.core.model import Model
     from genlab.data.imageset import ImageSet
 
+LARGEST = 2**26  # bytes of codes that are kept on disk for one split
+
 _codes: WeakKeyDictionary[Any, dict[tuple[str, str], Encoded]] = WeakKeyDictionary()
 _statistics: WeakKeyDictionary[Any, dict[tuple[str, str], LatentStatistics]] = WeakKeyDictionary()
 
@@ -91,11 +93,20 @@ def _load(file: Path, count: int) -> Encoded | None:
 
 
 def _save(file: Path, codes: Encoded) -> None:
-    """Write codes for the next start; a disk that is full or read-only only means that they are computed again."""
+    """Keep codes for the next start, in place of those of other weights, unless they are large.
+
+    A disk that is full or read-only only means that they are computed again.
+    """
     arrays = {name: array for name, array in codes._asdict().items() if array is not None}
+    if sum(array.nbytes for array in arrays.values()) > LARGEST:
+        return
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as stream:
             np.savez(stream, **arrays)
         temporary.replace(file)
+        _, _, belongs = file.name.removeprefix("codes-").partition("-")
+        for other in file.parent.glob(f"codes-*-{belongs}"):
+            if other != file:
+                other.unlink(missing_ok=True)

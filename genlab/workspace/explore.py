@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,14 +23,11 @@ SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
 class Explore(Analyse):
-    """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped` and `can()` from there.
+    """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped`, `lab` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).
     What a run cannot do raises `BadInputError` with a sentence that says what it lacks and what to pick instead.
     """
-
-    if TYPE_CHECKING:
-        directory: Path
 
     def sample(
         self,
