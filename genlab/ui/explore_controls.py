@@ -42,6 +42,14 @@ def _explain(wanted: str, capabilities: tuple[str, ...], purpose: str) -> None:
         )
 
 
+def weights_of(run: genlab.Run) -> str:
+    """What a run has learned so far, as a name: its newest checkpoint. Results are remembered by it."""
+    from genlab.runs.checkpoints import checkpoints
+
+    found = checkpoints(run.directory / "checkpoints")
+    return f"{run.id}/{found[-1].path.name}" if found else run.id
+
+
 def seed_input(key: str = "seed", *, help: str = "The same seed gives the same images again.") -> int:
     """A seed that stands in the address, with a die for another one."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

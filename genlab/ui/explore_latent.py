@@ -11,7 +11,7 @@ import streamlit as st
 import genlab
 from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter
 from genlab.figures.images import Images
-from genlab.ui.explore_controls import as_csv, file_stem, offer
+from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, guarded
@@ -54,7 +54,7 @@ def latent_map(run: genlab.Run) -> None:
 def projected(run: genlab.Run, method: str, dimensions: int, limit: int, split: str) -> Projection:
     """The projection, from this session's memory where it was computed before."""
     kept: dict[Any, Projection] = st.session_state.setdefault("projections", {})
-    key = (run.id, run.state.step, method, dimensions, limit, split)
+    key = (weights_of(run), method, dimensions, limit, split)
     if key not in kept:
         bar = st.progress(0.0, f"{METHODS[method]}: encoding the images …")
 
@@ -128,7 +128,7 @@ def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
     if name in projection.scalars:
         return projection.scalars[name]
     kept: dict[Any, np.ndarray] = st.session_state.setdefault("scalars", {})
-    key = (run.id, run.state.step, name, projection.indices.tobytes())
+    key = (weights_of(run), name, projection.indices.tobytes())
     if key not in kept:
         with st.spinner(f"Computing the {name} of {len(projection.indices)} images …"):
             kept.clear()

@@ -11,7 +11,7 @@ import genlab
 from genlab.core.errors import GenlabError
 from genlab.figures import metric_bars
 from genlab.ui.explore_compare import short_names
-from genlab.ui.explore_controls import as_csv, offer
+from genlab.ui.explore_controls import as_csv, offer, weights_of
 from genlab.ui.messages import boundary
 from genlab.ui.pictures import show_figure
 
@@ -26,7 +26,7 @@ Measured = dict[str, "Measurement"]
 
 @st.cache_resource
 def _remembered() -> dict[tuple[Any, ...], Measured]:
-    """Measurements of this server's runs by (run, step, images)."""
+    """Measurements of this server's runs by weights and number of images."""
     return {}
 
 
@@ -36,7 +36,7 @@ def metrics_table(runs: Sequence[genlab.Run]) -> None:
     """A button that measures, and the table and chart of what was measured."""
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     limit = int(left.select_slider("Images to measure on", LIMITS, 300, key="measured", bind="query-params"))
-    keys = [(run.id, run.state.step, limit) for run in runs]
+    keys = [(weights_of(run), limit) for run in runs]
     known = _remembered()
     missing = [(run, key) for run, key in zip(runs, keys, strict=True) if key not in known]
     if missing and not right.button(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -63,7 +65,9 @@ def choose_any_run() -> genlab.Run:
 
 
 def explore_links(run: genlab.Run) -> None:
-    """Ways to the pages that can do something with this run."""
+    """Ways to the pages that can do something with this run, once it has learned for an epoch."""
+    if not run.state.epoch:
+        return
     with st.container(horizontal=True):
         for capability, name, label in EXPLORE:
             if run.can(capability) and (target := page(name)):
@@ -144,10 +148,18 @@ def _rename_and_note(run: genlab.Run) -> None:
             st.toast("Noted.", icon=":material/edit_note:")
 
 
-def _offer_export(run: genlab.Run) -> None:
-    import tempfile
-    from pathlib import Path
+def take_in() -> None:
+    """Add a run that somebody exported."""
+    file = st.file_uploader("A run that was exported from genlab (zip)", type="zip", key="take-in")
+    if file and st.button("Add it", icon=":material/unarchive:", key="take-in-go"):
+        with boundary(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(file.name).name
+            path.write_bytes(file.getvalue())
+            remember("run", get_workspace().runs.add(path).id)
+            st.rerun()
 
+
+def _offer_export(run: genlab.Run) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = run.export(Path(folder) / f"{run.id}.zip")
         st.download_button(

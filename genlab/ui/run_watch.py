@@ -30,6 +30,8 @@ def _live(run: genlab.Run, was_active: bool) -> None:
         st.rerun()
     events = events_of(run)
     head(run)
+    if run.status == "running" and not events:
+        st.info("Its process is starting; the first numbers come in a few seconds.", icon=":material/hourglass_top:")
     figures(run, events)
     failure(run, events)
     curves, pictures = st.tabs(["Curves", "Pictures over time"])
@@ -56,7 +58,7 @@ def head(run: genlab.Run) -> None:
         if run.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet", help="It came with the laboratory.")
     st.caption(
-        f"`{run.config.model}` learning from *{run.config.data.title}* ({run.config.data.count:,} images of "
+        f"{run.config.title} learning from *{run.config.data.title}* ({run.config.data.count:,} images of "
         f"{Shape(*run.config.data.shape)}) · started {when(run.config.created)} · {MEANINGS[run.status]}"
     )
     if not run.shipped:

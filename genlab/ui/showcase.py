@@ -39,9 +39,9 @@ WAYS = (
 
 
 def showcase() -> None:
-    """A shipped run that draws new images by itself, or how to begin where nothing is shipped."""
-    shipped = {run.id: run for run in get_workspace().runs if run.shipped and run.can("samples")}
-    if not shipped:
+    """A trained run that draws new images by itself, or how to begin where there is none."""
+    able = {run.id: run for run in candidates()}
+    if not able:
         empty_state(
             "No trained model here yet",
             "Train one, and it will draw on this page.",
@@ -52,8 +52,7 @@ def showcase() -> None:
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
         st.subheader("A model, drawing", anchor=False)
-        names = list(shipped)
-        chosen = shipped[st.selectbox("Who draws", names, format_func=lambda id: shipped[id].title, key="showcase")]
+        chosen = able[st.selectbox("Who draws", list(able), format_func=lambda id: able[id].title, key="showcase")]
         st.markdown(
             f"Nobody drew these pictures. **{chosen.title}** learned from {chosen.config.data.count:,} images of "
             f"*{chosen.config.data.title}* and now turns noise into new ones."
@@ -67,6 +66,12 @@ def showcase() -> None:
             st.session_state["showcase-draws"] = 0
             st.session_state["showcase-seed"] = st.session_state.get("showcase-seed", 0) + 1
         st.fragment(_drawing, run_every=SECONDS if live and not _rests() else None)(chosen, again)
+
+
+def candidates() -> list[genlab.Run]:
+    """Who can draw: the shipped runs that sample, then the person's own finished ones."""
+    able = [run for run in get_workspace().runs if run.can("samples") and run.status == "finished"]
+    return sorted((run for run in able if previews(run)), key=lambda run: not run.shipped)
 
 
 def _rests() -> bool:

@@ -47,10 +47,10 @@ def forget(key: str) -> None:
     st.query_params.pop(key, None)
 
 
-def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None) -> str:
+def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None, start: str = "") -> str:
     """A selectbox over names whose choice survives a change of page and stands in the address."""
     names = list(titles)
-    wanted = st.query_params.get(key) or st.session_state.get(f"chosen-{key}") or ""
+    wanted = st.query_params.get(key) or st.session_state.get(f"chosen-{key}") or start
     chosen: str = st.selectbox(
         label,
         names,

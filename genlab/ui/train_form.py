@@ -53,7 +53,7 @@ def choose_model() -> Entry:
         for name, entry in models.items()
         if family in (None, entry.card.family)
     }
-    return models[choose("Model", titles, "model")]
+    return models[choose("Model", titles, "model", start="vae")]
 
 
 def settings_of(entry: Entry) -> dict[str, ParameterInfo]:
