@@ -73,6 +73,15 @@ def test_codes_equal_algorithm_3_as_a_loop() -> None:
     assert not np.array_equal(positive, codes["mean"])
 
 
+def test_a_negative_zero_ties_with_zero_and_blocks_leave_no_seam() -> None:
+    positive, _ = sample_triplet_codes(np.zeros((1, 1)), np.ones((1, 1)), -np.zeros(1), positive_toward_mean=1)
+    assert positive.item() == 0.15
+    codes = codes_of(700, 50)
+    u, v = np.random.default_rng(1).random((2, 700, 50))
+    whole, _ = sample_triplet_codes(**codes, positive_draws=u, negative_draws=v)
+    assert np.array_equal(whole, slow_side(codes["mean"], codes["log_var"], codes["global_mean"], 0.15, 0.95, u))
+
+
 def test_a_step_is_the_log_variance_or_sigma() -> None:
     mean, log_var = np.zeros((1, 3)), np.array([[-2.0, 0.0, 1.0]])
     for step, length in (("log_var", [2.0, 0.0, 1.0]), ("sigma", np.exp([-1.0, 0.0, 0.5]))):
@@ -132,7 +141,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence() -> None:
         sample_triplet_codes(codes["mean"], codes["log_var"], codes["mean"])
     with pytest.raises(BadInputError, match=r"log_var has the shape \(7,\)"):
         sample_triplet_codes(codes["mean"], codes["log_var"][0], codes["global_mean"])
-    with pytest.raises(BadInputError, match=r"draws have the shape \(2,\)"):
+    with pytest.raises(BadInputError, match=r"positive_draws has the shape \(2,\)"):
         sample_triplet_codes(**codes, positive_draws=np.zeros(2))
     with pytest.raises(BadInputError, match=r"The positive must lie nearer .* lower the positive radius or raise"):
         validate(TripletSettings, {"positive_radius": 0.3}, of="triplets")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Array = TypeVar("Array", "np.ndarray", "torch.Tensor")
 Step = Literal["log_var", "sigma"]
 StochasticRadius = Literal["off", "per_draw", "per_dimension"]
+BLOCK = 2**14  # numbers that stay in the processor's cache from one operation to the next
 
 
 class TripletSettings(Parameters):
@@ -102,8 +103,8 @@ def sample_triplet_codes(
     z ∓ r |log σ²| in each dimension: towards `global_mean` (D,), the mean of all posterior means, where the
     uniform draw u ≤ p, and away from it otherwise; a code that equals the global mean counts as below it.
     `mean` and `log_var` (N, D) are the anchors' posterior. Draws (N, D) in [0, 1) are taken from `generator`
-    unless given. NumPy arrays come back as arrays (with a `numpy.random.Generator`), tensors as tensors (with a
-    `torch.Generator`). `step="sigma"` steps by σ instead. A stochastic radius multiplies both radii of a triplet by
+    (`numpy.random.Generator` or `torch.Generator`) unless given. NumPy arrays come back as arrays, tensors as
+    tensors on their device, without gradients. `step="sigma"` steps by σ instead. A stochastic radius multiplies both radii of a triplet by
     one factor uniform in 1 ± `radius_spread`, so that the positive stays nearer. Raises `BadInputError` for
     shapes that do not fit.
 
@@ -112,46 +113,69 @@ def sample_triplet_codes(
     >>> near, far
     (array([[ 0.7, -0.4]]), array([[0.4, 0.2]]))
     """
-    arrays = _Arrays(mean)
-    mean, log_var, global_mean = map(arrays.read, (mean, log_var, global_mean))
-    for name, given, shape in (("log_var", log_var, mean.shape), ("global_mean", global_mean, mean.shape[-1:])):
-        if given.shape != shape:
-            raise BadInputError(f"{name} has the shape {tuple(given.shape)}, and it must be {tuple(shape)}.")
-    size = abs(log_var) if step == "log_var" else arrays.library.exp(0.5 * log_var)
-    outward = arrays.library.where(mean > global_mean, size, -size)
-
-    def codes(radius: float, toward_mean: float, draws: Array | None) -> Array:
-        u = arrays.uniform(mean, generator) if draws is None else arrays.read(draws)
-        if u.shape != mean.shape:
-            raise BadInputError(f"The draws have the shape {tuple(u.shape)}, and it must be {tuple(mean.shape)}.")
-        offset = float(radius) * outward
-        return mean + arrays.library.where(u <= toward_mean, -offset, offset)
-
+    codes, log_variances, middle = map(_array, (mean, log_var, global_mean))
+    draws = [
+        _uniform(codes.shape, mean, generator) if given is None else _array(given)
+        for given in (positive_draws, negative_draws)
+    ]
+    _check_shapes(codes, log_variances, middle, *draws)
+    factors = np.ones((len(codes), 1), codes.dtype)
     if stochastic_radius != "off":
-        scope = mean if stochastic_radius == "per_dimension" else mean[..., :1]
-        outward = outward * (1 + radius_spread * (2 * arrays.uniform(scope, generator) - 1))
-    positive = codes(positive_radius, positive_toward_mean, positive_draws)
-    return positive, codes(negative_radius, negative_toward_mean, negative_draws)
+        shape = codes.shape if stochastic_radius == "per_dimension" else factors.shape
+        factors = 1 + radius_spread * (2 * _uniform(shape, mean, generator) - 1)
+    sizes = np.abs if step == "log_var" else lambda log_variance: np.exp(0.5 * log_variance)
+    sides = [
+        (np.empty_like(codes), float(radius), float(toward_mean), u)
+        for radius, toward_mean, u in (
+            (positive_radius, positive_toward_mean, draws[0]),
+            (negative_radius, negative_toward_mean, draws[1]),
+        )
+    ]
+    middle = middle + 0.0  # no −0, so that a tie leaves the sign + in the difference
+    rows_a_block = max(1, BLOCK // codes.shape[1])
+    for start in range(0, len(codes), rows_a_block):
+        rows = slice(start, start + rows_a_block)
+        inward = np.copysign(sizes(log_variances[rows]), middle - codes[rows])
+        if stochastic_radius != "off":
+            inward = inward * factors[rows]
+        for out, radius, toward_mean, u in sides:
+            out[rows] = codes[rows] + np.copysign(radius, toward_mean - u[rows]) * inward
+    return _as(sides[0][0], mean), _as(sides[1][0], mean)
 
 
-class _Arrays:
-    """NumPy or torch, whichever the caller's codes are made of; torch is imported only for its own tensors."""
+def _check_shapes(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, *draws: np.ndarray) -> None:
+    if mean.ndim != 2:
+        raise BadInputError(f"Codes must have the shape (N, D), and mean has {mean.shape}.")
+    named = [("log_var", log_var, mean.shape), ("global_mean", global_mean, mean.shape[1:])]
+    named += [(name, u, mean.shape) for name, u in zip(("positive_draws", "negative_draws"), draws, strict=True)]
+    for name, given, shape in named:
+        if given.shape != shape:
+            raise BadInputError(f"{name} has the shape {given.shape}, and it must be {shape}.")
 
-    def __init__(self, codes: Any) -> None:
-        self.tensors = type(codes).__module__.partition(".")[0] == "torch"
-        self.library: Any = np
-        if self.tensors:
-            import torch
 
-            self.library = torch
+def _is_tensor(values: Any) -> bool:
+    return type(values).__module__.partition(".")[0] == "torch"  # asks without importing torch
 
-    def read(self, values: Any) -> Any:
-        return self.library.asarray(values)
 
-    def uniform(self, like: Any, generator: Any) -> Any:
-        """Uniform draws in [0, 1) of the shape of `like`."""
-        if not self.tensors:
-            return (generator or np.random.default_rng()).random(like.shape)
-        device = like.device if generator is None else generator.device
-        draws = self.library.rand(like.shape, generator=generator, dtype=like.dtype, device=device)
-        return draws.to(like.device)
+def _array(values: Any) -> np.ndarray:
+    array = np.asarray(values.detach().cpu() if _is_tensor(values) else values)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
+
+
+def _as(array: np.ndarray, like: Any) -> Any:
+    if not _is_tensor(like):
+        return array
+    import torch
+
+    return torch.from_numpy(array).to(like.device)
+
+
+def _uniform(shape: tuple[int, ...], like: Any, generator: Any) -> np.ndarray:
+    """Draws in [0, 1) from the generator given, else from the library that `like` belongs to."""
+    if isinstance(generator, np.random.Generator) or not (_is_tensor(like) or _is_tensor(generator)):
+        return (generator or np.random.default_rng()).random(shape)
+    import torch
+
+    dtype = like.dtype if _is_tensor(like) else torch.float64
+    device = generator.device if generator is not None else like.device
+    return torch.rand(shape, generator=generator, dtype=dtype, device=device).cpu().numpy()
