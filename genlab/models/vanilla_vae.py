@@ -8,31 +8,18 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from genlab.core.cards import Card, Equation
+from genlab.core.cards import Equation
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.thesis import DEPARTURES, EQUATIONS, PRESETS, SCALARS, ThesisParameters, ThesisVAE
+from genlab.nn.thesis import ThesisParameters, ThesisVAE, thesis_card
 from genlab.nn.thesis_layers import initialise
 
-CARD = Card(
-    title="Vanilla VAE (thesis)",
-    family="variational",
-    paper="Bruneel, Image generation through feature extraction and learning (master thesis, Linnaeus University)",
-    year=2023,
-    link="https://github.com/TiboBruneel/Thesis-VAE-Models",
-    summary=(
-        "Five convolutions halve the image until little is left of its place and much of its content; a dense layer "
-        "squeezes that into D numbers, and two more read from them a mean and a variance for each dimension of the code. "
-        "The decoder runs the other way. It is the yardstick for its variant, and what triplets were sampled from."
-    ),
-    equations=(
-        *EQUATIONS,
-        Equation("Head", r"\mu = W_\mu h + b_\mu,\quad \log\sigma^2 = W_\sigma h + b_\sigma", "Table 5.2"),
-    ),
-    departures=DEPARTURES,
-    scalars=SCALARS,
-    presets=PRESETS,
-    sizes="heights and widths that are multiples of 32, grey or colour",
+CARD = thesis_card(
+    "Vanilla VAE (thesis)",
+    "Five convolutions halve the image until little is left of its place and much of its content; a dense layer "
+    "squeezes that into D numbers, and two more read from them a mean and a variance for each dimension of the code. "
+    "The decoder runs the other way. It is the yardstick for its variant, and what triplets were sampled from.",
+    Equation("Head", r"\mu = W_\mu h + b_\mu,\quad \log\sigma^2 = W_\sigma h + b_\sigma", "Table 5.2"),
 )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch, Step
 from genlab.core.capabilities import Bounds, Descends, EncodesNormal
-from genlab.core.cards import Equation, Scalar
+from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.model import Model, need_multiple
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.shapes import Shape
@@ -64,6 +64,23 @@ PRESETS = {
     "default": {"epochs": 50, "batch_size": 32, "latent_dim": 128, "width": 16},
     "paper": {"epochs": 400, "batch_size": 32, "latent_dim": 1024, "width": 32, "objective": "thesis", "beta": 1.0, "output": "relu"},
 }  # fmt: skip
+
+
+def thesis_card(title: str, summary: str, head: Equation, departures: tuple[str, ...] = ()) -> Card:
+    """The card of one of the pair: what they share, with its own summary, head and departures."""
+    return Card(
+        title=title,
+        family="variational",
+        paper="Bruneel, Image generation through feature extraction and learning (master thesis, Linnaeus University)",
+        year=2023,
+        link="https://github.com/TiboBruneel/Thesis-VAE-Models",
+        summary=summary,
+        equations=(*EQUATIONS, head),
+        departures=(*departures, *DEPARTURES),
+        scalars=SCALARS,
+        presets=PRESETS,
+        sizes="heights and widths that are multiples of 32, grey or colour",
+    )
 
 
 class ThesisParameters(Parameters):
