@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from genlab.core.errors import GenlabError
 from genlab.core.events import Checkpointed, EpochFinished, Event, Failed, Finished, Paused, Progressed, Started
+from genlab.jobs.queue import pump, slots
 from genlab.runs.checkpoints import load_training, load_weights, save_checkpoint
 from genlab.runs.config import RunState
 from genlab.runs.directory import RunDirectory, process_started
@@ -174,12 +175,11 @@ def main(arguments: list[str]) -> int:
     import torch
 
     directory = RunDirectory(Path(arguments[0]).resolve())
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // int(os.environ.get("GENLAB_JOBS", "1"))))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // slots()))
     worker = Worker(directory)
     signal.signal(signal.SIGTERM, worker.interrupt)
     signal.signal(signal.SIGINT, worker.interrupt)
     status = worker.train()
-    from genlab.jobs.queue import pump
-
     pump(directory.path.parent.parent)
     return 1 if status == "failed" else 0

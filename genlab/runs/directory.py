@@ -126,7 +126,7 @@ def create_run(folder: Path, config: RunConfig) -> RunDirectory:
 
 
 def new_id(model: str) -> str:
-    """A run's id: when, which model, and four letters of chance; it sorts by time.
+        r"""A run's id: when, which model, and four letters of chance; it sorts by time.
 
     >>> import re
     >>> bool(re.fullmatch(r"20\\d{6}-\\d{6}-vae-[0-9a-f]{4}", new_id("vae")))

@@ -190,7 +190,10 @@ class Training:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from `state()`; the model's weights are restored beside it."""
         for name, player in self.players.items():
+            chosen = [{key: value for key, value in group.items() if key != "params"} for group in player.param_groups]
             player.load_state_dict(state["players"][name])
+            for group, values in zip(player.param_groups, chosen, strict=True):
+                group.update(values)  # a rate that was changed since the checkpoint holds
         for device, generator in state["generators"].items():
             if device == "cpu":
                 torch.set_rng_state(generator.cpu())
