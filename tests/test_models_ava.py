@@ -213,3 +213,12 @@ def test_reconstruction_improves_with_training_and_sampling_follows_its_generato
     assert torch.equal(cold[0], cold[1])
     validated = model.validation_step(Batch(x, None))
     assert validated["reconstruction"].item() == pytest.approx(losses[-1], rel=0.15)
+
+
+def test_it_trains_in_mixed_precision() -> None:
+    model = tiny("ava5")
+    minimise = Minimiser(model.players())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for index in range(2):
+            logged = model.training_step(Batch(images(index).float(), None), Step(index, 0, 2), minimise)
+    assert all(torch.isfinite(value) for value in {**logged, **minimise.take_losses()}.values())

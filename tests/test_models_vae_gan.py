@@ -169,3 +169,12 @@ def test_reconstruction_improves_with_training(reconstruction: str) -> None:
     for index in range(300):
         model.training_step(Batch(x, None), Step(index, 0, 300), minimise)
     assert error() < 0.5 * before
+
+
+def test_it_trains_in_mixed_precision() -> None:
+    model = tiny(batch_norm=True)
+    minimise = Minimiser(model.players())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for index in range(2):
+            logged = model.training_step(Batch(images(index).float(), None), Step(index, 0, 2), minimise)
+    assert all(torch.isfinite(value) for value in {**logged, **minimise.take_losses()}.values())
