@@ -23,6 +23,7 @@ from genlab.figures import Images
 from genlab.latent import TripletSettings, sample_triplet_codes
 from genlab.latent.walks import slerp
 from genlab.nn.normal import Point, StandardNormalPrior
+from genlab.workspace.codes import read
 from genlab.workspace.explore import Explore
 
 rng = np.random.default_rng(5)
@@ -461,3 +462,37 @@ def check(found, what: str) -> None:
         assert found
         assert all(np.isfinite(measured.value) for measured in found.values())
         json.dumps({name: measured.as_dict() for name, measured in found.items()}, allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A real run, trained by the worker on 8x8 digits."""
+    lab = genlab.Workspace(tmp_path_factory.mktemp("lab"))
+    return lab.train("vae", "digits-8", epochs=1, latent_dim=2, hidden=16, batch_size=256).wait(timeout=120)
+
+
+def test_a_real_run_explores_what_it_was_trained_on(trained) -> None:
+    anchors = read(trained.images, np.arange(2))
+    assert trained.triplets(anchors, draws=2).negatives.array.shape == (4, 1, 8, 8)
+    assert trained.project(limit=50).points.shape == (50, 2)
+    assert len(trained.plane(steps=4)) == 16
+    assert trained.name in trained.sample(2).caption
+    kept = list((trained.directory / "artefacts" / "cache").iterdir())
+    assert len(kept) == 1
+    again = genlab.Workspace(trained.lab.root).runs[trained.id]
+    assert np.array_equal(again.encoded()[1].mean, trained.encoded()[1].mean)
+
+
+def test_evaluation_is_on_held_out_images_or_on_another_set(trained) -> None:
+    held_out = read(trained.images, np.sort(trained.images.splits["validation"]))
+    found = trained.evaluate(["mse", "bm"])
+    assert found["mse"].n == len(held_out)
+    assert found["mse"].value == pytest.approx(((trained.reconstruct(held_out).array - held_out) ** 2).mean(), rel=1e-5)
+    train = read(trained.images, np.sort(trained.images.splits["train"])[:1000])
+    assert found["mse"].baseline == pytest.approx(((held_out - train.mean(0)) ** 2).mean(), rel=0.02)
+    for against in (trained.images, "digits-8"):
+        whole = trained.evaluate(["mse"], against=against, limit=5000)["mse"]
+        assert whole.n == trained.images.count
+    assert trained.evaluate(["mse"], limit=10)["mse"].n == 10
+    with pytest.raises(BadInputError, match="digits-28"):
+        trained.evaluate(["mse"], against="digits-82")

@@ -223,6 +223,12 @@ def test_what_does_not_apply_is_said(vae: Subject) -> None:
         Subject(Threshold(), IMAGES[:0])
 
 
+def test_lenient_evaluation_leaves_out_what_does_not_apply(vae: Subject) -> None:
+    assert list(evaluate(vae, ["psnr", "accuracy"], lenient=True)) == ["psnr"]
+    with pytest.raises(UnknownNameError):
+        evaluate(vae, ["pnsr"], lenient=True)
+
+
 def test_a_seed_gives_the_same_values(vae: Subject) -> None:
     first, second = (
         {name: found.value for name, found in evaluate(Subject(vae.model, IMAGES, seed=seed)).items()}

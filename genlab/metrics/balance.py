@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -15,8 +15,8 @@ from genlab.core.errors import BadInputError
 
 Norm = Literal["raw", "unit"]
 Sign = Literal["signed", "absolute"]
-CHUNK = 2**22  # values compared at a time
-BUDGET = 2**27  # values compared for one baseline, which sets how many images stand for all
+CHUNK = 2**18  # values compared at a time
+BUDGET = 2**26  # values compared for one baseline, which sets how many images stand for all
 NOISE = 8  # pictures of uniform noise that make its baseline
 
 
@@ -46,13 +46,8 @@ def balance_metric(generated: Any, images: Any, norm: Norm = "raw", sign: Sign =
     """
     generated, images = _images(generated), _images(images)
     _check(generated, images, norm, sign)
-    absolute = sign == "absolute"
-
-    def balance(d: np.ndarray) -> np.ndarray:
-        value = d * (1 - d)
-        return np.abs(value, out=value) if absolute else value
-
-    return _mean_over_pairs(balance, generated, images, norm)
+    (bm,) = _means_over_pairs([_balance(sign)], generated, images, norm)
+    return bm
 
 
 def balance_report(
@@ -64,14 +59,16 @@ def balance_report(
     uniform noise, white, black, and the mean image shifted so that every d is about one half.
     """
     generated, images = _images(generated), _images(images)
-    bm = balance_metric(generated, images, norm, sign)
-    squares = _mean_over_pairs(np.square, generated, images, "unit")
-    above = _mean_over_pairs(lambda d: (d > 1).astype(np.float32), generated, images, norm)
+    _check(generated, images, norm, sign)
+    bm, squares, above = _means_over_pairs(
+        [_balance(sign), lambda d: d * d, lambda d: (d > 1).astype(np.float32)], generated, images, norm
+    )
+    channels = images.shape[1] if norm == "raw" else 1
     return {
         "bm": bm,
         "norm": norm,
         "sign": sign,
-        "rmse": float(np.sqrt(squares)),
+        "rmse": float(np.sqrt(squares / channels)),
         "fraction_above_one": above,
         "baselines": balance_baselines(images, norm, sign, seed=seed),
     }
@@ -104,19 +101,25 @@ def affordable(images: np.ndarray, most: int) -> int:
     return int(np.clip(BUDGET // images.size, 8, most))
 
 
-def _mean_over_pairs(
-    function: Callable[[np.ndarray], np.ndarray], generated: np.ndarray, images: np.ndarray, norm: str
-) -> float:
-    """Mean of a function of d over all pairs and pixels; at most `CHUNK` values are held at a time."""
+def _balance(sign: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The function d(1 − d), or its size."""
+    return (lambda d: np.abs(d * (1 - d))) if sign == "absolute" else (lambda d: d * (1 - d))
+
+
+def _means_over_pairs(
+    functions: Sequence[Callable[[np.ndarray], np.ndarray]], generated: np.ndarray, images: np.ndarray, norm: str
+) -> list[float]:
+    """Mean of each function of d over all pairs and pixels; at most `CHUNK` values are held at a time."""
     scale = 1 / np.sqrt(images.shape[1]) if norm == "unit" else 1.0
     rows = max(1, CHUNK // images[0].size)
-    total = 0.0
+    totals = np.zeros(len(functions))
     for one in generated:
         for start in range(0, len(images), rows):
             difference = images[start : start + rows] - one
             d = np.sqrt(np.einsum("nchw,nchw->nhw", difference, difference)) * scale
-            total += float(function(d.astype(difference.dtype, copy=False)).sum(dtype=np.float64))
-    return total / (len(generated) * len(images) * images[0, 0].size)
+            d = d.astype(difference.dtype, copy=False)
+            totals += [function(d).sum(dtype=np.float64) for function in functions]
+    return (totals / (len(generated) * len(images) * images[0, 0].size)).tolist()
 
 
 def _images(images: Any) -> np.ndarray:

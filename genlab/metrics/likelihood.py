@@ -21,7 +21,7 @@ READING = (
     "Under the model's own reading of a pixel (Bernoulli or Gaussian): it compares only between models that read alike."
 )
 CODES = 50  # weighted codes an image
-WEIGHED = 2**25  # pixel values that all weighted codes together may decode to
+WEIGHED = 2**24  # pixel values that all weighted codes together may decode to
 LEVELS = 8.0  # bits of a grey level: what a uniform density over [0, 1] costs for each value
 
 

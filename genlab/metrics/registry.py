@@ -126,19 +126,20 @@ def applicable(capabilities: Iterable[str], *, labelled: bool = True) -> dict[st
 
 
 def evaluate(
-    subject: Subject, names: Sequence[str] | None = None, *, title: str = "this model"
+    subject: Subject, names: Sequence[str] | None = None, *, title: str = "this model", lenient: bool = False
 ) -> dict[str, Measurement]:
     """Measure a subject by the metrics of these names, or by all that apply.
 
-    Raises `UnknownNameError` for a metric that does not exist and `BadInputError` for one that does not apply.
+    Raises `UnknownNameError` for a metric that does not exist and, unless `lenient`, `BadInputError` for one that
+    does not apply.
     """
     fitting = applicable(subject.capabilities, labelled=subject.labels is not None)
     for name in names or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
-        if name not in fitting:
+        if name not in fitting and not lenient:
             raise BadInputError(_lacking(METRICS[name], subject, title, fitting))
-    return {name: METRICS[name].measure(subject) for name in (fitting if names is None else names)}
+    return {name: METRICS[name].measure(subject) for name in (fitting if names is None else names) if name in fitting}
 
 
 def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:

@@ -144,9 +144,19 @@ class Analyse:
         return Likelihoods(bounds(model, array, seed), "bound", "density")
 
     def evaluate(
-        self, metrics: Sequence[str] | None = None, *, against: Any = None, limit: int = 1000, seed: int = 0
+        self,
+        metrics: Sequence[str] | None = None,
+        *,
+        against: Any = None,
+        limit: int = 1000,
+        seed: int = 0,
+        lenient: bool = False,
     ) -> dict[str, Measurement]:
-        """Metrics by name (default: all that apply), on up to `limit` validation images or images of `against`."""
+        """Metrics by name (default: all that apply), on up to `limit` validation images or images of `against`.
+
+        `against` is an image set, or the name or path of one. `lenient` leaves out named metrics that do not
+        apply, where a `BadInputError` would say why.
+        """
         from genlab.metrics import Subject, evaluate
 
         images = self.images if against is None else self._image_set(against)
@@ -160,7 +170,7 @@ class Analyse:
             training=read(images, training),
             seed=seed,
         )
-        return evaluate(subject, metrics, title=self.title)
+        return evaluate(subject, metrics, title=self.title, lenient=lenient)
 
     def _cache(self) -> Path | None:
         return None if self.shipped else Path(self.directory) / "artefacts" / "cache"

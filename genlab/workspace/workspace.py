@@ -117,7 +117,9 @@ class Workspace:
                 "data": run.config.data.name,
             }
             row |= {"epochs": last.get("epoch", 0), "seconds": last.get("seconds", 0.0), "loss": last.get("loss")}
-            rows.append({**row, **{key: measured.value for key, measured in run.evaluate(metrics).items()}})
+            rows.append(
+                {**row, **{key: measured.value for key, measured in run.evaluate(metrics, lenient=True).items()}}
+            )
         return rows
 
     def images_of(self, data: DataReference) -> ImageSet:
