@@ -60,7 +60,7 @@ CARD = Card(
         "reconstruction": Scalar("squared error or cross-entropy, summed over an image's values"),
     },
     presets={
-        "quick": {"epochs": 8, "latent_dim": 16},
+        "quick": {"epochs": 15, "batch_size": 64},
         "default": {"epochs": 30, "batch_size": 64},
         "paper": {"epochs": 50, "depth": 0, "loss": "mse"},
     },
