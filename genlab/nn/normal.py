@@ -17,7 +17,7 @@ class DiagonalNormal(NamedTuple):
     log_var: Tensor
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """z = μ + σ ε with ε ~ N(0, I), differentiable in μ and σ (reparameterisation)."""
+        """Draw z = μ + σ ε with ε ~ N(0, I), differentiable in μ and σ (reparameterisation)."""
         return self.mean + torch.exp(0.5 * self.log_var) * normal_like(self.mean, generator)
 
     def kl(self) -> Tensor:
@@ -29,7 +29,7 @@ class DiagonalNormal(NamedTuple):
         return 0.5 * (self.mean.square() + self.log_var.exp() - 1 - self.log_var)
 
     def log_prob(self, codes: Tensor) -> Tensor:
-        """log density of `codes` (…, N, D), summed over dimensions: (…, N)."""
+        """The log-density of `codes` (…, N, D), summed over dimensions: (…, N) nats."""
         scaled = (codes - self.mean).square() * torch.exp(-self.log_var)
         constant = 1.8378770664093453  # log 2π
         return -0.5 * (scaled + self.log_var + constant).sum(-1)
@@ -46,25 +46,19 @@ def normal_like(tensor: Tensor, generator: torch.Generator | None = None) -> Ten
     """Standard normal noise of a tensor's shape; a generator's own device is respected."""
     if generator is None:
         return torch.randn_like(tensor)
-    noise = torch.randn(
-        tensor.shape, generator=generator, device=generator.device, dtype=tensor.dtype
-    )
+    noise = torch.randn(tensor.shape, generator=generator, device=generator.device, dtype=tensor.dtype)
     return noise.to(tensor.device)
 
 
 class StandardNormalPrior(HasPrior, Samples, Decodes):
     """Codes come from N(0, temperature² I), and images from decoding them."""
 
-    def sample_prior(
-        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_prior(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Draw codes (count, latent_dim)."""
         weight = next(self.parameters())  # type: ignore[attr-defined]
         like = torch.empty(count, self.latent_dim, device=weight.device, dtype=weight.dtype)
         return temperature * normal_like(like, generator)
 
-    def sample(
-        self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Draw images (count, C, H, W) in [0, 1]."""
         return self.decode(self.sample_prior(count, temperature=temperature, generator=generator))

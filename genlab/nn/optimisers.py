@@ -16,6 +16,4 @@ def adam(
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Adam in its fused form (one kernel for all weights); `weight_decay` is AdamW's, decoupled."""
-    return torch.optim.AdamW(
-        list(parameters), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.AdamW(list(parameters), lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=True)
