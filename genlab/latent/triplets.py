@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Array = TypeVar("Array", "np.ndarray", "torch.Tensor")
 Step = Literal["log_var", "sigma"]
 StochasticRadius = Literal["off", "per_draw", "per_dimension"]
-BLOCK = 2**14  # numbers that stay in the processor's cache from one operation to the next
+BLOCK = 2**14  # numbers in a block
 
 
 class TripletSettings(Parameters):
@@ -119,28 +120,39 @@ def sample_triplet_codes(
         for given in (positive_draws, negative_draws)
     ]
     _check_shapes(codes, log_variances, middle, *draws)
-    factors = np.ones((len(codes), 1), codes.dtype)
+    factors = None
     if stochastic_radius != "off":
-        shape = codes.shape if stochastic_radius == "per_dimension" else factors.shape
-        factors = 1 + radius_spread * (2 * _uniform(shape, mean, generator) - 1)
-    sizes = np.abs if step == "log_var" else lambda log_variance: np.exp(0.5 * log_variance)
-    sides = [
-        (np.empty_like(codes), float(radius), float(toward_mean), u)
-        for radius, toward_mean, u in (
-            (positive_radius, positive_toward_mean, draws[0]),
-            (negative_radius, negative_toward_mean, draws[1]),
-        )
-    ]
-    middle = middle + 0.0  # no −0, so that a tie leaves the sign + in the difference
-    rows_a_block = max(1, BLOCK // codes.shape[1])
-    for start in range(0, len(codes), rows_a_block):
-        rows = slice(start, start + rows_a_block)
-        inward = np.copysign(sizes(log_variances[rows]), middle - codes[rows])
-        if stochastic_radius != "off":
+        spread_over = codes.shape if stochastic_radius == "per_dimension" else (len(codes), 1)
+        factors = 1 + radius_spread * (2 * _uniform(spread_over, mean, generator) - 1)
+    positive, negative = np.empty_like(codes), np.empty_like(codes)
+    sides = (
+        (positive, float(positive_radius), float(positive_toward_mean), draws[0]),
+        (negative, float(negative_radius), float(negative_toward_mean), draws[1]),
+    )
+    for rows in _blocks(codes.shape):
+        sizes = log_variances[rows] if step == "log_var" else np.exp(0.5 * log_variances[rows])
+        inward = _inward(sizes, codes[rows], middle)
+        if factors is not None:
             inward = inward * factors[rows]
         for out, radius, toward_mean, u in sides:
-            out[rows] = codes[rows] + np.copysign(radius, toward_mean - u[rows]) * inward
-    return _as(sides[0][0], mean), _as(sides[1][0], mean)
+            offset = toward_mean - u[rows]  # + where u ≤ p, and at a tie
+            np.copysign(radius, offset, out=offset)
+            offset *= inward
+            np.add(codes[rows], offset, out=out[rows])
+    return _as(positive, mean), _as(negative, mean)
+
+
+def _inward(sizes: np.ndarray, codes: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """|sizes| with the sign of the way to the middle: − where a code lies above it, + otherwise."""
+    inward: np.ndarray = middle - codes
+    inward += 0.0  # −0 becomes +0, so that a tie counts as below
+    return np.copysign(sizes, inward, out=inward)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows in blocks that stay in the processor's cache from one operation to the next."""
+    size = max(1, BLOCK // max(1, shape[1]))
+    return (slice(start, start + size) for start in range(0, shape[0], size))
 
 
 def _check_shapes(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, *draws: np.ndarray) -> None:
