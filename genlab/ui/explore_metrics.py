@@ -39,13 +39,14 @@ def metrics_table(runs: Sequence[genlab.Run]) -> None:
     keys = [(weights_of(run), limit) for run in runs]
     known = _remembered()
     missing = [(run, key) for run, key in zip(runs, keys, strict=True) if key not in known]
-    if missing and not right.button(
-        f"Measure {len(missing)} run{'s' if len(missing) > 1 else ''}", icon=":material/straighten:", type="primary"
-    ):
-        st.caption("Nothing is measured until you ask: it takes seconds to a minute for each run.")
-    elif missing:
-        _measure(missing, limit)
-        st.rerun(scope="fragment")
+    place = right.empty()
+    if missing:
+        label = f"Measure {len(missing)} run{'s' if len(missing) > 1 else ''}"
+        if place.button(label, icon=":material/straighten:", type="primary", key="measure"):
+            place.empty()
+            _measure(missing, limit)
+        else:
+            st.caption("Nothing is measured until you ask: it takes seconds to a minute for each run.")
     found = {name: known[key] for name, key in zip(short_names(runs), keys, strict=True) if key in known}
     if found:
         _table(found, runs, limit)

@@ -1,0 +1,312 @@
+"""The exploring pages, driven without a browser on small runs that were really trained."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import genlab
+from genlab.core.errors import BadInputError
+from genlab.figures.images import Images
+from genlab.jobs.worker import Worker
+from genlab.latent import TRIPLET_PRESETS
+from genlab.runs.directory import RunDirectory
+from genlab.ui.explore_compare import differences, short_names
+from genlab.ui.explore_latent import _selected as selected
+from genlab.ui.explore_metrics import table
+from genlab.ui.explore_pick import parse_numbers
+from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
+
+APP = Path(__file__).resolve().parent.parent / "app.py"
+PAGES = ("sample", "latent", "interpolate", "triplets", "compare")
+TRAINED = {
+    "codes": ("vae", {"latent_dim": 4, "hidden": 32, "epochs": 2}),
+    "plane": ("vae", {"latent_dim": 2, "hidden": 32, "epochs": 1}),
+    "game": ("gan", {"epochs": 1}),
+    "bayes": ("naive_bayes", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A laboratory with four trained runs on the bundled digits and one on images without classes."""
+    folder = tmp_path_factory.mktemp("home")
+    lab = genlab.Workspace(folder)
+    digits = lab.datasets["digits-8"]
+    files = [(f"{i}.png", _png(digits.images[i])) for i in range(40)]
+    plain = lab.datasets.add(files, name="plain")
+    for name, (model, values) in TRAINED.items():
+        _train(lab, model, digits, name, **values)
+    _train(lab, "vae", plain, "unlabelled", latent_dim=3, hidden=16, epochs=1)
+    return folder
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Images(pixels).picture().save(file, "PNG")
+    return file.getvalue()
+
+
+def _train(lab: genlab.Workspace, model: str, images: object, name: str, **values: object) -> None:
+    run = lab.prepare(model, images, name=name, device="cpu", **values)
+    assert Worker(RunDirectory(run.directory)).train() == "finished"
+
+
+@pytest.fixture
+def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> genlab.Workspace:
+    monkeypatch.setenv("GENLAB_HOME", str(home))
+    return genlab.Workspace(home)
+
+
+def visit(page: str, **query: object) -> AppTest:
+    """A page of the laboratory after its script ran, with nothing gone wrong."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.switch_page(f"pages/{page}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return fine(app.run())
+
+
+def fine(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    return app
+
+
+def captions(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
+def pictures(app: AppTest) -> list[str]:
+    """What the page shows as pictures: markup with pictures inside, and addresses by content."""
+    images = [image.url for shown in app.get("image") for image in shown.proto.imgs]
+    return [markup.proto.body for markup in app.get("html") if "<img" in markup.proto.body] + images
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_works_on_a_run_and_names_it(lab: genlab.Workspace, page: str) -> None:
+    app = visit(page, run=lab.runs["codes"].id, runs=lab.runs["codes"].id)
+    assert app.title[0].value
+    shown = captions(app) + "".join(image.caption for shown in app.get("image") for image in shown.proto.imgs)
+    assert "“codes”" in shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_without_any_run_says_what_to_do(tmp_path: Path, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genlab.workspace.Runs, "shipped", lambda self: [])
+    app = visit(page)
+    assert any(text.value.startswith("###") and "No run" in text.value for text in app.markdown)
+    assert app.get("page_link")[0].proto.page == "train"
+
+
+def test_a_run_that_cannot_is_explained_and_another_shown(lab: genlab.Workspace) -> None:
+    app = visit("triplets", run=lab.runs["game"].id)
+    assert "“game” cannot sample triplets" in app.info[0].value
+    assert "encodes normal" in app.info[0].value
+    assert app.selectbox[0].value != lab.runs["game"].id
+    assert "no run" in visit("sample", run="gone").info[0].value
+
+
+def test_samples_depend_on_the_seed_alone(lab: genlab.Workspace) -> None:
+    app = visit("sample", run=lab.runs["codes"].id)
+    first = pictures(app)
+    fine(app.button(key="seed-next").click().run())
+    assert app.number_input(key="seed").value == 1
+    assert pictures(app) != first
+    fine(app.number_input(key="seed").set_value(0).run())
+    assert pictures(app) == first
+
+
+def test_samples_come_by_class_in_rows(lab: genlab.Workspace) -> None:
+    app = visit("sample", run=lab.runs["bayes"].id, classes=["3", "7"], count=5)
+    (image,) = app.get("image")[0].proto.imgs
+    assert "10 new images" in image.caption
+    assert "one row for each of 3, 7" in image.caption
+    assert not visit("sample", run=lab.runs["codes"].id).multiselect
+
+
+def test_a_sweep_shows_the_same_noise_at_every_temperature(lab: genlab.Workspace) -> None:
+    app = visit("sample", run=lab.runs["codes"].id)
+    assert len(pictures(app)) == 1
+    fine(app.toggle(key="sweep").set_value(True).run())
+    assert len(pictures(app)) == 2
+
+
+@pytest.mark.parametrize("name", ["codes", "bayes", "game"])
+def test_the_latent_page_takes_runs_that_encode(lab: genlab.Workspace, name: str) -> None:
+    app = visit("latent", run=lab.runs[name].id)
+    able = lab.runs[name].can("encodes")
+    assert (app.selectbox[0].value == lab.runs[name].id) == able
+    assert len(app.info) == (not able)
+
+
+def test_points_can_be_coloured_by_anything(lab: genlab.Workspace) -> None:
+    app = visit("latent", run=lab.runs["codes"].id, limit=500)
+    names = app.selectbox(key="colour").options
+    assert {"class", "nothing", "KL / nats", "squared error of the reconstruction", "negative ELBO / nats"} <= set(
+        names
+    )
+    for name in names:
+        fine(app.selectbox(key="colour").set_value(name).run())
+        assert f"coloured by {name}" in captions(app)
+
+
+def test_projections_have_two_or_three_axes(lab: genlab.Workspace) -> None:
+    app = visit("latent", run=lab.runs["codes"].id, limit=500, axes="3-D")
+    assert "scatter3d" in app.get("plotly_chart")[0].proto.spec
+    assert "t-SNE of the codes" in captions(visit("latent", run=lab.runs["unlabelled"].id, method="t-SNE"))
+
+
+def test_the_plane_is_shown_for_two_dimensions_only(lab: genlab.Workspace) -> None:
+    assert any("plane" in heading.value for heading in visit("latent", run=lab.runs["plane"].id).subheader)
+    assert not visit("latent", run=lab.runs["codes"].id).subheader
+
+
+def test_a_selection_gives_each_image_once() -> None:
+    points = [{"customdata": [7]}, {"customdata": [2]}, {"customdata": [7]}, {"x": 1.0}]
+    assert selected({"selection": {"points": points}}) == [7, 2]
+    assert selected(None) == []
+
+
+def test_walks_go_both_ways_through_images_and_prior(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id, ends="3, 5, 8", steps=4)
+    assert pictures(app)[0].count("<img") == 4  # two stretches, each both ways
+    assert "image 3 (3)" in captions(app)
+    fine(app.toggle(key="closed").set_value(True).run())
+    assert pictures(app)[0].count("<img") == 6
+    fine(app.button_group(key="between").set_value("Prior draws").run())
+    assert "draws from the prior (seeds 0 to 1)" in captions(app)
+
+
+def test_a_model_without_encoder_walks_in_its_prior_and_says_so(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["game"].id)
+    assert "has no encoder" in app.info[0].value
+    assert app.button_group(key="way").options == ["Walk"]
+    assert pictures(app)
+
+
+def test_traversals_come_in_the_order_of_their_kl(lab: genlab.Workspace) -> None:
+    run = lab.runs["codes"]
+    app = visit("interpolate", run=run.id, way="Traverse")
+    order = np.argsort(-run.latent_statistics().kl)
+    places = [pictures(app)[0].index(f">z{dimension}\n") for dimension in order]
+    assert places == sorted(places)
+
+
+def test_attributes_need_classes(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id, way="Attributes")
+    assert "mean code of 9 − mean code of 0" in captions(app)
+    before = pictures(app)
+    fine(app.slider(key="strength").set_value(2.0).run())
+    assert pictures(app) != before
+    assert "has no classes" in visit("interpolate", run=lab.runs["unlabelled"].id, way="Attributes").info[0].value
+
+
+def test_sliders_change_the_triplet(lab: genlab.Workspace) -> None:
+    app = visit("triplets", run=lab.runs["codes"].id)
+    before = pictures(app)
+    assert before[0].count("<img") == 2 + 2 * 4
+    fine(app.slider(key="negative_radius").set_value(0.9).run())
+    after = pictures(app)
+    changed = [a != b for a, b in zip(before[0].split("<img"), after[0].split("<img"), strict=True)]
+    assert changed == [False] * 7 + [True] * 4  # anchor, positives and reconstruction stay as they were
+
+
+def test_a_positive_beyond_the_negative_is_explained(lab: genlab.Workspace) -> None:
+    app = visit("triplets", run=lab.runs["codes"].id)
+    fine(app.slider(key="positive_radius").set_value(0.5).run())
+    assert "lower the positive radius or raise the negative one" in app.warning[0].value
+    assert not pictures(app)
+    fine(app.slider(key="negative_radius").set_value(0.6).run())
+    assert pictures(app)
+    assert not app.warning
+
+
+@pytest.mark.parametrize("name", TRIPLET_PRESETS)
+def test_presets_set_the_sliders(lab: genlab.Workspace, name: str) -> None:
+    app = visit("triplets", run=lab.runs["codes"].id, positive_radius=0.07, negative_toward_mean=0.2)
+    fine(app.button(key=f"preset-{name}").click().run())
+    for slider in ("positive_radius", "negative_radius", "positive_toward_mean", "negative_toward_mean"):
+        assert app.slider(key=slider).value == getattr(TRIPLET_PRESETS[name], slider)
+
+
+def test_many_anchors_and_every_chart(lab: genlab.Workspace) -> None:
+    app = visit("triplets", run=lab.runs["codes"].id, anchors="1, 4-6", draws=2)
+    assert len(pictures(app)) == 4
+    views = {"Distances": "distance of codes", "Displacements": "move along each dimension", "Where they lie": "among the"}
+    for view, words in views.items():
+        fine(app.button_group(key="view").set_value(view).run())
+        assert words in captions(app)
+    before = pictures(app)
+    fine(app.button_group(key="step").set_value("sigma").run())
+    steps = pictures(app)
+    fine(app.button_group(key="stochastic_radius").set_value("per draw").run())
+    assert before != steps != pictures(app)
+
+
+def test_exported_triplets_are_those_sampled(lab: genlab.Workspace) -> None:
+    run = lab.runs["codes"]
+    names = ["image 0", "image 1"]
+    triplets = run.triplets(Images(run.images.images[:2]), seed=3, draws=3)
+    with np.load(io.BytesIO(triplet_npz(triplets))) as arrays:
+        assert np.array_equal(arrays["negative_codes"], triplets.negative_codes)
+        assert arrays["positives"].shape == (6, 1, 8, 8)
+    rows = distance_rows(triplets, names)
+    far = np.linalg.norm(triplets.negative_codes[4] - triplets.anchor_codes[1])
+    assert rows[4]["anchor"] == "image 1"
+    assert rows[4]["draw"] == 2
+    assert rows[4]["negative code distance"] == pytest.approx(far)
+    with zipfile.ZipFile(io.BytesIO(triplet_zip(triplets, names))) as archive:
+        assert len(archive.namelist()) == 2 + 2 + 6 + 6 + 1
+        assert archive.read("distances.csv").decode().count("\n") == 7
+        assert archive.read("00001-positive-2.png") == _png(triplets.positives.array[4])
+
+
+def test_only_what_differs_is_listed(lab: genlab.Workspace) -> None:
+    runs = [lab.runs["codes"], lab.runs["plane"]]
+    rows, same = differences(runs)
+    assert [row["parameter"] for row in rows] == ["latent dim", "epochs"]
+    assert rows[0] == {"parameter": "latent dim", "codes": "4", "plane": "2"}
+    assert same == 3 + len(runs[0].config.parameters) + len(runs[0].config.settings) - 2
+    assert short_names([runs[0], runs[0]])[0] != "codes"
+
+
+def test_the_address_restores_a_comparison(lab: genlab.Workspace) -> None:
+    ids = [lab.runs[name].id for name in ("plane", "game")]
+    app = visit("compare", runs=ids, axis="Seconds", seed=5)
+    assert app.multiselect(key="compared").value == ids
+    assert app.number_input(key="seed").value == 5
+    assert "over seconds" in captions(app)
+    assert "from seed 5" in captions(app)
+    assert all(f"runs={id}" in app.code[0].value for id in ids)
+
+
+def test_metrics_are_measured_when_asked_for(lab: genlab.Workspace) -> None:
+    run = lab.runs["plane"]
+    app = visit("compare", runs=run.id, measured=100)
+    assert "Nothing is measured until you ask" in captions(app)
+    fine(app.button(key="measure").click().run())
+    shown = {row["metric"]: row for row in app.dataframe[1].value.to_dict("records")}
+    measured = run.evaluate(["mse", "active_units"], limit=100)
+    assert float(shown["Reconstruction error"]["plane"]) == pytest.approx(measured["mse"].value, rel=1e-3)
+    assert shown["Active units / dimensions"]["plane"] == f"{measured['active_units'].value:.4g}"
+    assert table({"plane": measured})[0]["better"] == "↓ lower"
+
+
+def test_numbers_of_images_are_read_or_refused() -> None:
+    assert parse_numbers("0", 3) == [0]
+    assert parse_numbers(" 5;7 9-11 ", 12) == [5, 7, 9, 10, 11]
+    for text in ("", "x", "-3", "3,,a", "1.5", "9999999999"):
+        with pytest.raises(BadInputError, match="not the number of an image"):
+            parse_numbers(text, 10)
+    with pytest.raises(BadInputError, match="There is no image 10; the set has 10"):
+        parse_numbers("10", 10)
+    with pytest.raises(BadInputError, match="Choose 2 to 8 images; at the moment it is 1"):
+        parse_numbers("1", 10, fewest=2)
+    with pytest.raises(BadInputError, match="Choose 1 to 4 images"):
+        parse_numbers("0-9", 10, most=4)
