@@ -15,8 +15,9 @@ with st.expander(f"All runs ({len(lab.runs)})", icon=":material/list:", expanded
 run = run_list.choose_any_run()
 run_watch.watch(run)
 run_list.explore_links(run)
-record, manage = st.tabs(["Record", "Notes, name, export, delete"])
-with record, ui.boundary():
+with st.expander("Record: everything needed to do it again", icon=":material/description:"), ui.boundary():
     run_list.record(run)
-with manage, ui.boundary():
+with st.expander("Notes, name, export, delete", icon=":material/edit_note:"), ui.boundary():
     run_list.manage(run)
+with st.expander("Add an exported run", icon=":material/unarchive:"):
+    run_list.take_in()

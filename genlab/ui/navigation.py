@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import streamlit as st
 from genlab.ui import theme
 from genlab.ui.messages import boundary
 from genlab.ui.state import get_workspace
+from genlab.workspace import app_root
 
 
 class Leaf(NamedTuple):
@@ -39,7 +41,15 @@ SECTIONS = {
     ),
 }
 
+# drawn here, as Streamlit fetches the icons it names (":material/…:", emoji) from the network when they stand in a tab
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0072B2"/>'
+    '<circle cx="11" cy="20" r="5" fill="#fff"/><circle cx="21" cy="11" r="5" fill="#E69F00"/>'
+    '<path d="M14.5 16.5l3-2.5" stroke="#fff" stroke-width="2"/></svg>'
+)
+
 _pages: dict[str, Any] = {}
+_framed = ContextVar("framed", default=False)  # whether this very run of a script went through `run_app`
 
 
 def _listed(folder: Path) -> dict[str, list[Any]]:
@@ -70,44 +80,46 @@ def header(title: str, sentence: str) -> None:
 
 
 def _inside_the_frame() -> None:
-    """Start over through `run_app` when the page was opened without it.
+    """Lay out the frame when a page's file was run without it, and end this run of the file.
 
     The very first visit to a server may be to the address of a page. Streamlit then takes the folder `pages`
-    for an older kind of app and runs the page's file alone; from the next run on it does not.
+    for an older kind of app and runs the page's file alone; it stops doing so once `run_app` was called.
     """
-    if st.session_state.get("framed"):
-        return
     from streamlit.runtime.pages_manager import PagesManager
 
-    PagesManager.uses_pages_directory = False
-    st.session_state["framed"] = True
-    st.rerun()
+    if PagesManager.uses_pages_directory and not _framed.get():
+        run_app(app_root() / "pages")
+        st.stop()
 
 
+@boundary()
 def _activity() -> None:
     """How many runs are training or waiting."""
-    with boundary():
-        statuses = [run.status for run in get_workspace().runs if not run.shipped]
-        running, queued = statuses.count("running"), statuses.count("queued")
-        busy = f"**{running}** training · **{queued}** queued" if running or queued else "Nothing is training"
-        st.markdown(f":material/{'progress_activity' if running else 'bedtime'}: {busy}")
-        st.session_state["anything-active"] = bool(running or queued)
+    statuses = [run.status for run in get_workspace().runs if not run.shipped]
+    counts = {"training": statuses.count("running"), "queued": statuses.count("queued")}
+    busy = " · ".join(f"**{count}** {what}" for what, count in counts.items() if count)
+    icon = "progress_activity" if busy else "bedtime"
+    st.markdown(f":material/{icon}: {busy or 'Nothing is training'}")
+    st.session_state["anything-active"] = bool(busy)
 
 
 def run_app(folder: Path) -> None:
     """Lay out the frame, the sidebar and the chosen page from `folder`."""
     st.set_page_config(
         page_title="genlab",
-        page_icon=":material/experiment:",
+        page_icon=ICON,
         layout="wide",
         menu_items={"About": "**genlab**, a laboratory for image generative models. It runs on this machine only."},
     )
     theme.apply()
-    st.session_state["framed"] = True
     chosen = st.navigation(_listed(folder), expanded=True)
     with st.sidebar:
         active = st.session_state.get("anything-active", True)
         st.fragment(_activity, run_every=4 if active else None)()
         st.caption(":material/lock: Runs on this machine only. Images and models stay here.")
-    with boundary():
-        chosen.run()
+    token = _framed.set(True)
+    try:
+        with boundary():
+            chosen.run()
+    finally:
+        _framed.reset(token)

@@ -15,6 +15,7 @@ from genlab.ui.pictures import show_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+GAP = 2  # pixels between the pictures of a stored grid
 TITLES = {"samples": "Samples from fixed noise", "reconstructions": "Reconstructions of fixed images"}
 
 
@@ -37,6 +38,27 @@ def open_preview(run: genlab.Run, event: Sampled) -> Image:
         raise BadInputError(f"{path} cannot be read as a picture; the run itself is not harmed.") from error
 
 
+def halved(picture: Image) -> Image:
+    """A stored grid with each of its rows laid out as two, which makes 36 samples a square.
+
+    >>> from PIL import Image
+    >>> halved(Image.new("L", (12 * 10 - GAP, 3 * 10 - GAP))).size == (6 * 10 - GAP, 6 * 10 - GAP)
+    True
+    """
+    from PIL import Image
+
+    from genlab.jobs.previews import COLUMNS, COUNT
+
+    rows = COUNT // COLUMNS
+    tall, wide = (picture.height + GAP) // rows, (picture.width + GAP) // 2
+    sheet = Image.new(picture.mode, (wide - GAP, 2 * rows * tall - GAP), "white")
+    for row in range(rows):
+        for half in range(2):
+            strip = picture.crop((half * wide, row * tall, half * wide + wide - GAP, row * tall + tall - GAP))
+            sheet.paste(strip, (0, (2 * row + half) * tall))
+    return sheet
+
+
 def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
     """The same noise and the same images through the model at every stored epoch, chosen on one slider."""
     drawn = [event for event in events if isinstance(event, Sampled) and (run.directory / event.path).is_file()]
@@ -46,7 +68,7 @@ def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
         return
     chosen = steps[-1]
     if len(steps) > 1:
-        follow = st.toggle("Follow the newest", value=True, key=f"follow-{run.id}")
+        follow = run.status == "running" and st.toggle("Follow the newest", value=True, key=f"follow-{run.id}")
         if not follow:
             chosen = st.select_slider("Step", steps, value=steps[-1], key=f"scrub-{run.id}")
     shown = {event.what: event for event in drawn if event.step == chosen}
@@ -57,5 +79,5 @@ def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
             at = f"step {event.step:,} (epoch {event.epoch:,})"
             show_picture(open_preview(run, event), f"{title}, “{run.title}” at {at}.", key=f"{event.what}-{run.id}")
             if event.what == "reconstructions" and originals:
-                caption = f"The images to rebuild, held out from “{run.config.data.title}”."
+                caption = f"The images to rebuild, from “{run.config.data.title}”."
                 show_picture(open_preview(run, originals), caption, key=f"originals-{run.id}")

@@ -39,13 +39,13 @@ def _table() -> None:
     table: dict[str, list[Any]] = {
         "run": [run.name for run in runs],
         "status": ["shipped" if run.shipped else run.status for run in runs],
-        "progress": [progress_of(run, events_of(run)) for run in runs],
-        "model": [run.config.model for run in runs],
+        "progress": [round(100 * progress_of(run, events_of(run))) for run in runs],
+        "model": [run.config.title for run in runs],
         "images": [run.config.data.title for run in runs],
         "epochs": [run.state.epoch for run in runs],
         "started": [when(run.config.created) for run in runs],
     }
-    bar = st.column_config.ProgressColumn("progress", format="percent", min_value=0.0, max_value=1.0)
+    bar = st.column_config.ProgressColumn("progress", format="%d %%", min_value=0, max_value=100)
     picked = st.dataframe(
         table, hide_index=True, column_config={"progress": bar}, on_select="rerun", selection_mode="single-row",
         key=f"runs-{len(runs)}", height=min(38 + 35 * len(runs), 318),

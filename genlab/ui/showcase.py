@@ -10,10 +10,10 @@ import genlab
 from genlab.ui.messages import boundary, empty_state
 from genlab.ui.navigation import page
 from genlab.ui.pictures import show_images, show_picture
-from genlab.ui.previews import open_preview, previews
+from genlab.ui.previews import halved, open_preview, previews
 from genlab.ui.state import get_workspace, remember
 
-COUNT = 36
+COUNT, COLUMNS = 36, 6
 SECONDS = 3
 DRAWS = 10  # then it rests, until somebody asks for more
 
@@ -87,14 +87,16 @@ def _drawing(run: genlab.Run, again: bool) -> None:
     stored = [event for event in previews(run) if event.what == "samples"]
     if first_look and stored:
         caption = f"Samples that “{run.title}” drew at the end of its training (epoch {stored[-1].epoch})."
-        show_picture(open_preview(run, stored[-1]), caption, key="showcase")
+        show_picture(halved(open_preview(run, stored[-1])), caption, key="showcase")
         return
     if not _rests():
         state["showcase-seed"] = state.get("showcase-seed", 0) + 1
         state["showcase-draws"] = state.get("showcase-draws", 0) + 1
     seed = state["showcase-seed"]
     images = run.sample(COUNT, seed=seed)
-    show_images(images, f"{COUNT} new images drawn by “{run.title}” just now, seed {seed}.", key="showcase", columns=6)
+    show_images(
+        images, f"{COUNT} new images drawn by “{run.title}” just now, seed {seed}.", key="showcase", columns=COLUMNS
+    )
     if _rests() and not again:
         st.rerun()
 
