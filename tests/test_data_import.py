@@ -299,10 +299,22 @@ def test_npz_with_training_and_test_parts(tmp_path):
     train, test = random.integers(0, 256, (5, 8, 8), dtype=np.uint8), random.integers(0, 256, (3, 8, 8), dtype=np.uint8)
     data = npz(x_train=train, y_train=np.array([7, 3, 7, 3, 3]), x_test=test, y_test=np.array([3, 3, 7]))
     images = import_images([("set.npz", data)], tmp_path / "set")
+    (tmp_path / "set.npz").write_bytes(data)
+    assert import_images(tmp_path / "set.npz", tmp_path / "of-a-path").hash == images.hash
     np.testing.assert_array_equal(images.images, np.concatenate([train, test])[:, None])
     assert images.class_names == ("3", "7")
     assert images.labels.tolist() == [1, 0, 1, 0, 0, 0, 0, 1]
     assert images.splits["validation"].tolist() == [5, 6, 7]
+
+
+def test_images_and_labels_in_npy_files_side_by_side(tmp_path):
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    np.save(folder / "images.npy", np.arange(192, dtype=np.uint8).reshape(3, 8, 8))
+    np.save(folder / "labels.npy", np.array([4, 2, 4]))
+    images = import_images(folder, tmp_path / "set")
+    assert images.class_counts == {"2": 1, "4": 2}
+    assert images.refused == ()
 
 
 def test_npy_of_floats_in_either_layout(tmp_path):

@@ -17,7 +17,7 @@ from genlab.data.sources import MOST_BYTES_IN_ALL, Member
 
 MOST_ARRAY_BYTES = 2 * 2**30
 _IDX = re.compile(r"(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?$")
-_KEY = re.compile(r"(?P<what>x|images?|y|labels?)(?P<part>_train|_test|_val)?$", re.IGNORECASE)
+_KEY = re.compile(r"(?P<what>x|images?|y|labels?)(?P<part>_train|_test|_val)?\.npy$", re.IGNORECASE)
 _HELD_OUT = ("t10k", "test", "val")
 
 
@@ -74,7 +74,7 @@ def _read(name: str, stream: IO[bytes]) -> Iterator[Array]:
         labels = matched["what"] == "labels"
         yield Array(matched["part"], labels, values if labels else _as_images(values))
     elif name.endswith(".npy"):
-        yield Array("", False, _as_images(_read_npy(stream)))
+        yield _named(name.rsplit("/", 1)[-1], _read_npy(stream))
     else:
         yield from _read_npz(stream)
 
@@ -101,15 +101,19 @@ def _read_npz(stream: IO[bytes]) -> Iterator[Array]:
         if sum(entry.file_size for entry in entries) > min(MOST_ARRAY_BYTES, MOST_BYTES_IN_ALL):
             raise BadInputError(f"unpacks to more than {MOST_ARRAY_BYTES:,} bytes")
         for entry in entries:
-            key = entry.filename.removesuffix(".npy")
-            matched = _KEY.match(key)
-            if not matched and len(entries) > 1:
+            if len(entries) > 1 and not _KEY.match(entry.filename):
                 continue
             with archive.open(entry) as inner:
-                values = _read_npy(inner)
-            labels = bool(matched) and key[0].lower() in "yl"
-            part = (matched["part"] or "") if matched else ""
-            yield Array(part, labels, values.reshape(-1) if labels else _as_images(values))
+                yield _named(entry.filename, _read_npy(inner))
+
+
+def _named(name: str, values: np.ndarray) -> Array:
+    """Labels if the name says so (y_train.npy, labels.npy), else images."""
+    matched = _KEY.match(name)
+    part = (matched["part"] or "") if matched else ""
+    if matched and matched["what"][0].lower() in "yl":
+        return Array(part, True, values.reshape(-1))
+    return Array(part, False, _as_images(values))
 
 
 def _read_npy(stream: IO[bytes]) -> np.ndarray:

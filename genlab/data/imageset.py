@@ -43,7 +43,7 @@ class SetInfo(pydantic.BaseModel):
     """What is known of a set without opening its pixels: the content of `set.json`.
 
     `available` says that no network is needed; `status` whether the set is ready, made at its first use,
-    or downloaded at its first use. A set that is not made yet has no hash and no `distinct` count.
+    or downloaded at its first use. A set that is not downloaded yet has no hash, no classes and no `distinct` count.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="ignore")

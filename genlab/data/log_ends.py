@@ -1,4 +1,7 @@
-"""Log ends: procedural cross-sections of logs, each log photographed at two stations."""
+"""Log ends: procedural cross-sections of logs, each log photographed at two stations.
+
+Everything is computed in float64, so that rounding to bytes gives the same pixels on every machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ STATIONS = ("forest", "sawmill")
 SIDE = 64
 SHOTS = 2  # photographs of a log at each station
 _FINE = 2
-_AT_ONCE = 16
+_AT_ONCE = 8
 _CRACKS, _KNOTS, _WAVES, _RINGS = 4, 2, 5, 24
 
 # light wood, dark rings, heartwood, bark: one row a kind, in the order of KINDS
@@ -21,15 +24,14 @@ _PALETTE = np.array(
         [[0.80, 0.64, 0.44], [0.45, 0.30, 0.17], [0.56, 0.37, 0.21], [0.27, 0.22, 0.18]],
         [[0.92, 0.75, 0.48], [0.62, 0.36, 0.15], [0.80, 0.50, 0.27], [0.47, 0.28, 0.17]],
         [[0.95, 0.87, 0.70], [0.66, 0.47, 0.27], [0.93, 0.83, 0.64], [0.36, 0.28, 0.23]],
-    ],
-    dtype=np.float32,
+    ]
 )
 # two colours of the ground, tint of the light; one row a station, in the order of STATIONS
-_GROUND = np.array([[[0.16, 0.17, 0.09], [0.33, 0.29, 0.17]], [[0.46, 0.47, 0.49], [0.60, 0.61, 0.62]]], np.float32)
-_LIGHT = np.array([[1.02, 0.93, 0.80], [0.95, 1.0, 1.07]], dtype=np.float32)
+_GROUND = np.array([[[0.16, 0.17, 0.09], [0.33, 0.29, 0.17]], [[0.46, 0.47, 0.49], [0.60, 0.61, 0.62]]])
+_LIGHT = np.array([[1.02, 0.93, 0.80], [0.95, 1.0, 1.07]])
 
 
-def log_ends(logs: int = 300, *, seed: int = 0) -> Content:
+def log_ends(logs: int = 250, *, seed: int = 0) -> Content:
     """Colour 64x64 photographs of `logs` made-up logs, two at each of two stations.
 
     What a log keeps: kind, outline, pith, rings, cracks, knots and colour. What a photograph changes: rotation, crop,
@@ -100,24 +102,24 @@ def _draw_views(random: np.random.Generator, station: np.ndarray) -> dict[str, n
 
 def _photograph(log: dict[str, np.ndarray], view: dict[str, np.ndarray]) -> np.ndarray:
     """Pixels (B, 3, 64, 64) uint8 of one chunk of photographs."""
-    log = {name: _single(values) for name, values in log.items()}
-    view = {name: _single(values) for name, values in view.items()}
-    u, v, across, down = _coordinates(view)
-    radius, angle = np.hypot(u, v), np.arctan2(v, u)
-    rim = _outline(log, angle)
-    colour, bark = _face(log, u, v, radius / rim), _bark(log, angle)
-    bark_starts = 1 - log["bark"][:, None, None]
-    colour += _soft((radius / rim - bark_starts) * 30)[:, None] * (bark - colour)
+    across, down = _axes(view)
+    cosine, sine = np.cos(view["rotation"])[:, None, None], np.sin(view["rotation"])[:, None, None]
+    u, v = cosine * across + sine * down, cosine * down - sine * across
+    turn = u + 1j * v
+    radius = np.abs(turn)
+    turn /= radius
+    outwards = radius / _outline(log, turn)
+    grain = _waves(log["wave"], log["wave_phase"], view) * np.sqrt(2 / _WAVES)
+    saw = np.stack([np.cos(log["saw_angle"]), np.sin(log["saw_angle"])], axis=-1)[:, None]
+    colour = _face(log, u, v, outwards, grain)
+    colour *= (1 + 0.025 * _waves(38 * saw, log["wave_phase"][:, :1], view))[:, None]
+    in_bark = _soft((outwards - 1 + log["bark"][:, None, None]) * 30)[:, None]
+    colour += in_bark * (_bark(log, turn) - colour)
     colour = _dirtied(colour, view)
-    outside = _soft((radius / rim - 1) * 30)[:, None]
-    colour += outside * (_ground(view, radius / rim) - colour)
+    colour += _soft((outwards - 1) * 30)[:, None] * (_ground(view, outwards) - colour)
     colour *= _lighting(view, across, down)
     pixels = colour.reshape(*colour.shape[:2], SIDE, _FINE, SIDE, _FINE).mean(axis=(3, 5))
     return np.round(np.clip(pixels + view["grain"][:, None], 0, 1) * 255).astype(np.uint8)
-
-
-def _single(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
 
 
 def _soft(values: np.ndarray) -> np.ndarray:
@@ -126,47 +128,46 @@ def _soft(values: np.ndarray) -> np.ndarray:
     return clipped * clipped * (3 - 2 * clipped)
 
 
-def _coordinates(view: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """(u, v) of each sub-pixel on the log's face, in radii, and (across, down) on the photograph."""
-    line = ((np.arange(SIDE * _FINE) + 0.5) / (SIDE * _FINE) - 0.5).astype(np.float32)
+def _axes(view: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """How far right (B, 1, W) and how far down (B, H, 1) of the log's middle each sub-pixel lies, in mean radii."""
+    line = (np.arange(SIDE * _FINE) + 0.5) / (SIDE * _FINE) - 0.5
     across = (line[None, None, :] - view["shift"][:, 0, None, None]) / view["radius"][:, None, None]
     down = (line[None, :, None] - view["shift"][:, 1, None, None]) / view["radius"][:, None, None]
-    cosine, sine = np.cos(view["rotation"])[:, None, None], np.sin(view["rotation"])[:, None, None]
-    return cosine * across + sine * down, cosine * down - sine * across, across, down
+    return across, down
 
 
-def _outline(log: dict[str, np.ndarray], angle: np.ndarray) -> np.ndarray:
-    """The rim's distance from the middle at an angle: a circle with five harmonics."""
-    rim = np.ones_like(angle)
-    for index in range(log["outline"].shape[-1]):
-        coefficients = log["outline"][:, :, index, None, None]
-        turns = (index + 2) * angle
-        rim += coefficients[:, 0] * np.cos(turns) + coefficients[:, 1] * np.sin(turns)
+def _outline(log: dict[str, np.ndarray], turn: np.ndarray) -> np.ndarray:
+    """The rim's distance from the middle in a direction e^(iθ): a circle with five harmonics."""
+    rim, power = np.ones(turn.shape), turn
+    for harmonic in range(log["outline"].shape[-1]):
+        power = power * turn
+        coefficients = log["outline"][:, :, harmonic, None, None]
+        rim += coefficients[:, 0] * power.real + coefficients[:, 1] * power.imag
     return rim
 
 
-def _face(log: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, outwards: np.ndarray) -> np.ndarray:
-    """Colours (B, 3, H, W) of the sawn wood: rings around the pith, heartwood, cracks, knots, saw marks."""
+def _face(
+    log: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, outwards: np.ndarray, grain: np.ndarray
+) -> np.ndarray:
+    """Colours (B, 3, H, W) of the sawn wood: rings around the pith, heartwood, cracks and knots."""
     inwards = np.clip(1 - outwards, 0, 1)
     x, y = u - log["pith"][:, 0, None, None] * inwards, v - log["pith"][:, 1, None, None] * inwards
-    far = np.hypot(x, y) / (np.hypot(u, v) / np.maximum(outwards, 1e-3) + 1e-6)
-    grain = _waves(log, u, v)
+    far = np.hypot(x, y) * outwards / (np.hypot(u, v) + 1e-6)
     knots = _knots(log, u, v)
     tone = _rings(log, far + 0.012 * grain + 0.10 * knots)
     light, dark, heart, _ = np.moveaxis(log["palette"][..., None, None], 1, 0)
     in_heart = _soft((log["heart"][:, None, None] - far + 0.02 * grain) * 12)[:, None]
-    wood = light + in_heart * (heart - light)
-    colour = wood + (0.75 * tone + 0.04 * grain)[:, None] * (dark - wood)
-    colour *= (1 - 0.55 * np.clip(knots, 0, 1))[:, None] * (1 - 0.35 * np.exp(-((far / 0.05) ** 2)))[:, None]
-    colour *= 1 - 0.85 * _cracks(log, x, y, far)[:, None]
-    return colour * (1 + 0.025 * _saw_marks(log, u, v))[:, None]
+    colour = light + in_heart * (heart - light)
+    colour += (0.75 * tone + 0.04 * grain)[:, None] * (dark - colour)
+    shade = (1 - 0.55 * np.clip(knots, 0, 1)) * (1 - 0.35 * np.exp(-((far / 0.05) ** 2)))
+    return colour * (shade * (1 - 0.85 * _cracks(log, x, y, far)))[:, None]
 
 
 def _rings(log: dict[str, np.ndarray], far: np.ndarray) -> np.ndarray:
     """Darkness in [0, 1] of year rings: it rises through each year and falls at once, each year in its own tone."""
-    harmonics = np.arange(1, 4, dtype=np.float32)
-    phase = harmonics * 2 * np.pi
-    warp = sum(log["ring_warp"][:, j, None, None] * np.sin(phase[j] * far) / phase[j] for j in range(3))
+    sine, cosine = np.sin(2 * np.pi * far), np.cos(2 * np.pi * far)
+    first, second, third = np.moveaxis(log["ring_warp"] / (2 * np.pi), 1, 0)[..., None, None]
+    warp = sine * (first + second * cosine + third * (1 - 4 / 3 * sine**2))  # sin kx / k, by multiple angles
     years = np.clip(log["rings"][:, None, None] * (far + 0.6 * warp), 0, _RINGS - 1)
     whole = years.astype(np.int64)
     part = years - whole
@@ -180,7 +181,7 @@ def _cracks(log: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray, far: np.nd
     for crack in range(_CRACKS):
         angle, reach = log["crack_angle"][:, crack, None, None], log["crack_reach"][:, crack, None, None]
         along, aside = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-        bend = 0.02 * np.sin(9 * along + angle)
+        bend = 0.4 * np.sin(3 * angle) * along * (0.6 - along)
         width = log["crack_width"][:, crack, None, None] * (1 - far / np.maximum(reach, 1e-3))
         here = (along > 0) & (reach > 0) & (far < reach)
         darkness = np.maximum(darkness, here * _soft((width - np.abs(aside + bend)) * 40 + 0.5))
@@ -197,29 +198,27 @@ def _knots(log: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray) -> np.ndarr
     return bumps
 
 
-def _waves(log: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Smooth noise of unit variance that belongs to the log: a few plane waves."""
-    total = np.zeros_like(u)
-    for wave in range(_WAVES):
-        direction = log["wave"][:, wave, :, None, None]
-        total += np.cos(direction[:, 0] * u + direction[:, 1] * v + log["wave_phase"][:, wave, None, None])
-    return total * np.float32(np.sqrt(2 / _WAVES))
+def _waves(direction: np.ndarray, phase: np.ndarray, view: dict[str, np.ndarray]) -> np.ndarray:
+    """Σ cos(k·(u, v) + phase) over plane waves (B, K, 2) and (B, K) on a log's face, as products of its two axes."""
+    across, down = _axes(view)
+    cosine, sine = np.cos(view["rotation"])[:, None], np.sin(view["rotation"])[:, None]
+    along_row = (cosine * direction[..., 0] - sine * direction[..., 1])[:, :, None] * across
+    along_column = down * (sine * direction[..., 0] + cosine * direction[..., 1])[:, None, :] + phase[:, None, :]
+    total: np.ndarray = np.cos(along_column) @ np.cos(along_row) - np.sin(along_column) @ np.sin(along_row)
+    return total
 
 
-def _saw_marks(log: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    angle = log["saw_angle"][:, None, None]
-    return np.sin(38 * (u * np.cos(angle) + v * np.sin(angle)))
-
-
-def _bark(log: dict[str, np.ndarray], angle: np.ndarray) -> np.ndarray:
-    """Colours of the bark (B, 3, H, W): furrows around the rim; a birch's are few and black."""
-    phase = log["wave_phase"][:, :, None, None]
-    furrow = np.sin(17 * angle + phase[:, 0]) + np.sin(29 * angle + phase[:, 1]) + np.sin(41 * angle + phase[:, 2])
-    return log["palette"][:, 3, :, None, None] * (0.85 + 0.13 * furrow)[:, None]
+def _bark(log: dict[str, np.ndarray], turn: np.ndarray) -> np.ndarray:
+    """Colours of the bark (B, 3, H, W): three waves of furrows around the rim."""
+    start = np.exp(1j * log["wave_phase"])[:, :, None, None]
+    fourth = (turn * turn) ** 2
+    sixteenth = (fourth * fourth) ** 2
+    furrows = start[:, 0] + fourth * sixteenth * (start[:, 1] * fourth + start[:, 2] * sixteenth)
+    return log["palette"][:, 3, :, None, None] * (0.85 + 0.13 * (turn * sixteenth * furrows).imag)[:, None]
 
 
 def _dirtied(colour: np.ndarray, view: dict[str, np.ndarray]) -> np.ndarray:
-    mud = np.array([0.24, 0.18, 0.11], dtype=np.float32)[:, None, None]
+    mud = np.array([0.24, 0.18, 0.11])[:, None, None]
     cover = _soft((_enlarged(view["dirt_map"]) - 1.0) * 2)[:, None] * view["dirt"][:, None, None, None]
     return colour + cover * (mud - colour)
 
@@ -240,8 +239,8 @@ def _lighting(view: dict[str, np.ndarray], across: np.ndarray, down: np.ndarray)
 def _enlarged(grid: np.ndarray) -> np.ndarray:
     """Random grids (B, n, n) as smooth maps of the photograph's sub-pixels, by cosine interpolation."""
     cells = grid.shape[-1]
-    place = np.linspace(0, cells - 1, SIDE * _FINE, dtype=np.float32)
-    distance = np.abs(place[:, None] - np.arange(cells, dtype=np.float32))
-    weights = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0).astype(np.float32)
+    place = np.linspace(0, cells - 1, SIDE * _FINE)
+    distance = np.abs(place[:, None] - np.arange(cells))
+    weights = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0)
     smooth: np.ndarray = weights @ grid @ weights.T
     return smooth

@@ -73,7 +73,7 @@ def _of_path(path: Path, refused: list[Refusal], opened: ExitStack) -> Iterator[
         raise BadInputError(f"{path} does not exist; give an image, a folder or a zip.")
     if path.is_dir():
         yield from _of_folder(path, refused)
-    elif zipfile.is_zipfile(path):
+    elif path.suffix != ".npz" and zipfile.is_zipfile(path):
         yield from _of_zip(path, path.name, refused, opened)
     else:
         yield Member(path.name, lambda: path.open("rb"))

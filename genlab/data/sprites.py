@@ -40,13 +40,13 @@ def sprites(count: int = 3000, *, seed: int = 0) -> Content:
 
 def draw(shape: np.ndarray, scale: np.ndarray, rotation: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pixels (N, 32, 32) uint8 of sprites given by their factors, each (N,)."""
-    fine = ((np.arange(SIDE * _FINE) + 0.5) / _FINE).astype(np.float32)
+    fine = (np.arange(SIDE * _FINE) + 0.5) / _FINE
     across = (fine[None, None, :] - x[:, None, None]) / scale[:, None, None]
     down = (fine[None, :, None] - y[:, None, None]) / scale[:, None, None]
     cosine, sine = np.cos(rotation)[:, None, None], np.sin(rotation)[:, None, None]
-    u = (cosine * across + sine * down).astype(np.float32)
-    v = (cosine * down - sine * across).astype(np.float32)
-    covered = np.empty(u.shape, dtype=np.float32)
+    u = cosine * across + sine * down
+    v = cosine * down - sine * across
+    covered = np.empty(u.shape, dtype=bool)
     for index, inside in enumerate((_in_square, _in_ellipse, _in_heart)):
         chosen = shape == index
         covered[chosen] = inside(u[chosen], v[chosen])

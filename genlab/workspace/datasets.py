@@ -105,7 +105,7 @@ class Datasets:
         try:
             same = (info.name for info in self.infos() if info.hash == imported.hash)
             if present := next(same, None):
-                return open_set(self.folder / present)
+                return self.fetch(present)
             return self._settle(imported, _slug(title))
         finally:
             shutil.rmtree(new, ignore_errors=True)
