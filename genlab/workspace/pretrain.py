@@ -1,0 +1,100 @@
+"""Trains the runs that come with genlab: small ones, on the CPU, from data that is in the package or generated."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genlab.core.errors import UnknownNameError
+from genlab.runs.sharing import share_folder
+from genlab.workspace.roots import app_root
+from genlab.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genlab.core.events import Progressed
+    from genlab.workspace.run import Run
+
+
+class Recipe(NamedTuple):
+    """A run that comes with genlab: its model, its images, and what differs from the preset."""
+
+    name: str
+    model: str
+    data: str
+    preset: str
+    values: dict[str, Any]
+
+
+PAIR = {"epochs": 40, "latent_dim": 32, "width": 8, "batch_size": 32, "preview_every": 5}
+
+RECIPES = {
+    "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
+    "digits-plane": Recipe(
+        "VAE with two latent dimensions", "vae", "digits-28", "default",
+        {"hidden": 256, "depth": 2, "latent_dim": 2, "epochs": 40, "preview_every": 4},
+    ),
+    "digits-dcgan": Recipe("DCGAN on digits", "dcgan", "digits-28", "quick", {"epochs": 40, "preview_every": 2}),
+    "digits-naive-bayes": Recipe("Naive Bayes on digits", "naive_bayes", "digits-28", "default", {}),
+    "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", {"hidden": 256, "epochs": 30, "preview_every": 2}),
+    "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
+    "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
+}  # fmt: skip
+
+
+def pretrain(names: Sequence[str] = (), output: Path | None = None) -> list[dict[str, Any]]:
+    """Train the named recipes (default: all) one after another, and put them where the app looks.
+
+    Returns a row for each: name, model, data, seconds, megabytes. Raises `UnknownNameError` for a name
+    that is no recipe.
+    """
+    for name in names:
+        if name not in RECIPES:
+            raise UnknownNameError("shipped run", name, RECIPES)
+    folder = output or app_root() / "checkpoints"
+    rows = []
+    with tempfile.TemporaryDirectory() as home:
+        lab = Workspace(home)
+        for name in names or RECIPES:
+            run = _train(lab, name)
+            shipped = folder / name
+            shutil.rmtree(shipped, ignore_errors=True)
+            share_folder(run.directory, shipped)
+            _forget_paths(shipped)
+            size = sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file())
+            seconds = float(run.scalars()[-1]["seconds"])
+            rows.append({"name": name, "model": run.config.model, "data": run.config.data.name, "seconds": seconds, "megabytes": size / 1e6})  # fmt: skip
+    return rows
+
+
+def _train(lab: Workspace, name: str) -> Run:
+    recipe = RECIPES[name]
+
+    def show(event: Progressed) -> None:
+        print(
+            f"\r{name}: epoch {event.epoch + 1}, {event.seconds_left:,.0f} s left   ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    run = lab.prepare(recipe.model, recipe.data, preset=recipe.preset, name=recipe.name, device="cpu", **recipe.values)
+    lab.runs.start_now(run)
+    run.wait(progress=show)
+    print(file=sys.stderr)
+    return run
+
+
+def _forget_paths(shipped: Path) -> None:
+    """A shipped run finds its images by name and hash; the folder they were in is nobody's business."""
+    from genlab.runs.config import read_config
+    from genlab.runs.files import write_atomically
+
+    config = read_config(shipped)
+    data = config.data.model_copy(update={"path": ""})
+    versions = {name: version for name, version in config.versions.items() if name != "platform"}
+    shared = config.model_copy(update={"id": shipped.name, "data": data, "versions": versions})
+    write_atomically(shipped / "config.json", shared.model_dump_json(indent=1).encode())
