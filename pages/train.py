@@ -8,7 +8,7 @@ ui.header(
 )
 train_form.started()
 with st.container(key="wide-train"):
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([11, 9], gap="large")
 with left:
     info = ui.choose_image_set(label="Images", help="Import your own on the Data page.")
     entry = train_form.choose_model()

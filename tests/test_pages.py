@@ -96,7 +96,8 @@ def test_a_path_is_imported_looked_at_deleted_and_brought_back(tmp_path: Path) -
     app.text_input(key="import-path").set_value(str(tmp_path / "pets")).run()
     sound(app.button(key="import-go").click().run())
     assert "3 images of 20x20 grey" in said(app)
-    assert "1 files were left out" in said(app)
+    assert "1 file was left out" in said(app)
+    assert app.selectbox(key="choose-data").value == "pets"
     assert app.query_params["data"] == "pets"
     refused = app.dataframe[0].value
     assert list(refused["file"]) == ["notes.png"]

@@ -93,7 +93,9 @@ def _import(source: Any, **options: Any) -> None:
     finally:
         bar.empty()
     remember("data", images.name)
-    refused = f" {len(images.refused):,} files were left out; the reasons are below." if images.refused else ""
+    count = len(images.refused)
+    left_out = "1 file was" if count == 1 else f"{count:,} files were"
+    refused = f" {left_out} left out; the reasons are under “Left out”." if count else ""
     arrived = "is here already, with the very same content" if images.name in before else "is in"
     st.session_state["data-note"] = f"“{images.title}” {arrived}: {images.count:,} images of {images.shape}.{refused}"
     st.rerun()

@@ -31,7 +31,25 @@ def show_images(
     images: Images, caption: str, *, key: str, columns: int | None = None, width: int | None = None, download: str = ""
 ) -> None:
     """Many images as one composite picture with sharp pixels; `download` is a file name for the PNG."""
-    show_picture(images.grid(columns), caption, key=key, width=width, download=download)
+    grid = images.grid(columns)
+    if columns and len(images) > columns and (rest := len(images) % columns):
+        grid = without_rest(grid, columns, -(-len(images) // columns), rest)
+    show_picture(grid, caption, key=key, width=width, download=download)
+
+
+def without_rest(grid: Image, columns: int, rows: int, filled: int, gap: int = 2) -> Image:
+    """The grid with the unfilled end of its last row made transparent.
+
+    >>> from PIL import Image
+    >>> cleared = without_rest(Image.new("L", (3 * 10 - 2, 2 * 10 - 2), 255), columns=3, rows=2, filled=1)
+    >>> [cleared.getpixel(place)[3] for place in [(5, 15), (15, 5), (15, 15), (25, 15)]]
+    [255, 255, 0, 0]
+    """
+    cleared = grid.convert("RGBA")
+    left = (grid.width + gap) // columns * filled - gap
+    top = (grid.height + gap) // rows * (rows - 1) - gap
+    cleared.paste((0, 0, 0, 0), (left, top, grid.width, grid.height))
+    return cleared
 
 
 def show_picture(picture: Image, caption: str, *, key: str, width: int | None = None, download: str = "") -> None:

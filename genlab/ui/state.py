@@ -34,32 +34,28 @@ def get_models() -> Mapping[str, Entry]:
 
 
 def remember(key: str, value: str) -> None:
-    """Choose `value` under `key` ("run", "data", "model") for the pages that are shown next."""
-    st.session_state[f"chosen-{key}"] = value
-    st.session_state.pop(f"choose-{key}", None)
+    """Choose `value` under `key` ("run", "data", "model") for whatever is shown next."""
+    st.session_state[f"chosen-{key}"] = st.session_state[f"next-{key}"] = value
     st.query_params[key] = value
 
 
 def forget(key: str) -> None:
     """Drop what was chosen under `key`, because it is no longer there."""
-    for place in (f"chosen-{key}", f"choose-{key}"):
-        st.session_state.pop(place, None)
+    st.session_state.pop(f"chosen-{key}", None)
     st.query_params.pop(key, None)
 
 
 def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = None, start: str = "") -> str:
     """A selectbox over names whose choice survives a change of page and stands in the address."""
-    names = list(titles)
-    wanted = st.query_params.get(key) or st.session_state.get(f"chosen-{key}") or start
-    chosen: str = st.selectbox(
-        label,
-        names,
-        index=names.index(wanted) if wanted in titles else 0,
-        format_func=lambda name: titles.get(name, name),
-        key=f"choose-{key}",
-        help=help,
-    )
-    st.session_state[f"chosen-{key}"] = chosen
+    names, widget, state = list(titles), f"choose-{key}", st.session_state
+    wanted = state.pop(f"next-{key}", None)
+    if wanted not in titles and state.get(widget) not in titles:
+        wanted = st.query_params.get(key) or state.get(f"chosen-{key}") or start
+        wanted = wanted if wanted in titles else names[0]
+    if wanted in titles:
+        state[widget] = wanted
+    chosen: str = st.selectbox(label, names, format_func=lambda name: titles.get(name, name), key=widget, help=help)
+    state[f"chosen-{key}"] = chosen
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
     return chosen

@@ -9,7 +9,7 @@ STYLE = """<style>
 [class*="st-key-pixels"] img { image-rendering: pixelated; border-radius: .4rem; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; font-size: 1.4rem; }
 [data-testid="stExpander"] .katex-display, [class*="st-key-card-"] .katex-display
-  { margin: .2em 0; padding-bottom: .35em; overflow-x: auto; overflow-y: hidden; font-size: .95em; }
+  { margin: .2em 0; padding-bottom: .35em; overflow-x: auto; overflow-y: hidden; font-size: .85em; }
 @media (max-width: 1050px) {
   section[data-testid="stSidebar"][aria-expanded="true"] { width: 210px !important; min-width: 210px !important; }
   .block-container [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }

@@ -40,7 +40,7 @@ def capability_matrix() -> None:
         table[name] = ["✓" if name in entry.capabilities else "" for entry in models.values()]
         meaning = (CAPABILITIES[name].__doc__ or "").split("\n")[0]
         config[name] = st.column_config.TextColumn(words(name), help=meaning, alignment="center")
-    st.dataframe(table, hide_index=True, column_config=config, key="matrix", height=36 * (len(models) + 1) + 2)
+    st.dataframe(table, hide_index=True, column_config=config, key="matrix", height=35 * (len(models) + 1) + 3)
     st.caption("What each model can do, read from its class. Hover over a heading for what it means.")
 
 
