@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
+
+LAUNCHED = "GENLAB_LAUNCHED"  # tells a worker that its starter writes the state first
 
 
 def worker_command(directory: Path) -> list[str]:
@@ -19,7 +22,7 @@ class Executor(ABC):
 
     @abstractmethod
     def start(self, directory: Path) -> int:
-        """Start the worker of one run and return its process number, or 0 when it runs elsewhere."""
+        """Start the worker of one run and return its process number."""
 
 
 class LocalExecutor(Executor):
@@ -27,7 +30,6 @@ class LocalExecutor(Executor):
 
     def start(self, directory: Path) -> int:
         """Start the worker; what it prints goes to `worker.log` in the run."""
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with (directory / "worker.log").open("ab") as output:
             process = subprocess.Popen(
                 worker_command(directory),
@@ -35,8 +37,8 @@ class LocalExecutor(Executor):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=environment,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
                 cwd=directory,
             )
-        process.returncode = 0  # nobody waits for it: it is not this process's to reap or to warn about
+        threading.Thread(target=process.wait, daemon=True, name=f"reaper of {directory.name}").start()
         return process.pid

@@ -37,7 +37,8 @@ class Previews:
 
         from genlab.core.seeding import aside
 
-        model = self.training.model.eval()
+        model, learning = self.training.model, self.training.model.training
+        model.eval()
         told = []
         with aside(self.training.settings.seed), torch.no_grad():
             if isinstance(model, Samples):
@@ -47,7 +48,7 @@ class Previews:
                 if not (self.run.artefacts / "originals.png").exists():
                     told.append(self._save("originals", self.originals))
                 told.append(self._save("reconstructions", model.decode(model.encode(self.originals).mean)))
-        model.train()
+        model.train(learning)
         return told
 
     def _fixed_images(self) -> Tensor:

@@ -8,86 +8,99 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from genlab.core.errors import GenlabError
+from genlab.core.errors import BadInputError, GenlabError
 from genlab.jobs.executors import Executor, LocalExecutor
-from genlab.runs.config import RunConfig, RunState
-from genlab.runs.directory import RunDirectory, process_started
+from genlab.runs.config import RunConfig, read_config, read_state
+from genlab.runs.directory import RunDirectory
+from genlab.runs.locking import process_started
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, stamp INTEGER, config TEXT, state TEXT)
-"""
+SCHEMA = "CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, stamp INTEGER, status TEXT, config TEXT)"
+INDEX = "index.sqlite"
+PATIENCE = 30.0  # seconds that another process may hold the index
 
 
 def slots() -> int:
     """How many runs train at once: `GENLAB_JOBS`, or one."""
-    return max(1, int(os.environ.get("GENLAB_JOBS", "1") or 1))
+    asked = os.environ.get("GENLAB_JOBS") or "1"
+    if not asked.isdecimal() or int(asked) < 1:
+        raise BadInputError(f"GENLAB_JOBS says how many runs train at once, and {asked!r} is no such number; try 1.")
+    return int(asked)
 
 
 @contextlib.contextmanager
 def index(home: Path) -> Iterator[sqlite3.Connection]:
     """The index, brought up to date with the run directories, held against other processes meanwhile."""
     home.mkdir(parents=True, exist_ok=True)
-    path = home / "index.sqlite"
+    path = home / INDEX
     try:
         connection = _open(path)
+    except sqlite3.OperationalError as error:  # somebody holds it, or it may not be written to
+        raise BadInputError(f"The index {path} cannot be used now ({error}); try again, or delete it.") from error
     except sqlite3.DatabaseError:  # damaged: it is rebuilt from the run directories
         path.unlink(missing_ok=True)
         connection = _open(path)
     try:
-        _synchronise(connection, home / "runs")
         yield connection
-        connection.commit()
+        connection.execute("COMMIT")
     finally:
         connection.close()
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(SCHEMA)
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(SCHEMA)
+        _synchronise(connection, path.parent / "runs")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _synchronise(connection: sqlite3.Connection, runs: Path) -> None:
     known = dict(connection.execute("SELECT id, stamp FROM runs"))
-    present = {path.name: path for path in runs.glob("[!.]*") if (path / "config.json").exists()}
+    present = {file.parent.name: file.parent for file in runs.glob("[!.]*/config.json")}
     for gone in known.keys() - present.keys():
         connection.execute("DELETE FROM runs WHERE id = ?", (gone,))
     for name, path in present.items():
-        run = RunDirectory(path)
-        try:
-            stamp = (path / "state.json").stat().st_mtime_ns
-            if known.get(name) == stamp:
-                continue
-            row = (name, stamp, run.config.model_dump_json(), run.state.model_dump_json())
-        except (OSError, GenlabError):
-            continue
-        connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
+        state = path / "state.json"
+        stamp = state.stat().st_mtime_ns if state.exists() else 0
+        if known.get(name) != stamp:
+            with contextlib.suppress(GenlabError, OSError):  # damaged or from a newer genlab: it cannot be listed
+                row = (name, stamp, read_state(path).status, read_config(path).model_dump_json())
+                connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row)
 
 
-def listed(home: Path) -> list[tuple[RunConfig, RunState]]:
-    """Every run's configuration and state, newest first, without opening directories that did not change."""
-    with index(home) as connection:
-        rows = connection.execute("SELECT config, state FROM runs ORDER BY id DESC").fetchall()
-    return [(RunConfig.model_validate_json(c), RunState.model_validate_json(s)) for c, s in rows]
-
-
-def pump(home: Path, executor: Executor | None = None) -> list[str]:
-    """Start queued runs, oldest first, while slots are free; returns the ids of those started.
+def pump(home: Path, executor: Executor | None = None) -> list[RunConfig]:
+    """Start queued runs, first come first, while slots are free; returns every run's configuration, newest first.
 
     The index stays locked meanwhile, so that two processes never start one run twice.
     """
-    executor = executor or LocalExecutor()
-    started = []
     with index(home) as connection:
-        names = [row[0] for row in connection.execute("SELECT id FROM runs ORDER BY id")]
-        runs = [RunDirectory(home / "runs" / name) for name in names]
-        states = [(run, run.state) for run in runs]
-        free = slots() - sum(state.status == "running" for _, state in states)
-        waiting = sorted((s.updated, r.path.name, r, s) for r, s in states if s.status == "queued")
-        for _, name, run, state in waiting[: max(0, free)]:
-            pid = executor.start(run.path)
-            changes = {"status": "running", "pid": pid, "pid_started": process_started(pid)}
-            run.set_state(state.model_copy(update=changes))
-            started.append(name)
-    return started
+        rows = connection.execute("SELECT id FROM runs WHERE status IN ('queued', 'running')").fetchall()
+        states = [(run.state, run) for run in (RunDirectory(home / "runs" / name) for (name,) in rows)]
+        waiting = sorted(
+            ((state.updated, run.path.name, run) for state, run in states if state.status == "queued"),
+            key=lambda entry: entry[:2],
+        )
+        if waiting:
+            free = slots() - sum(state.status == "running" for state, _ in states)
+            for _, _, run in waiting[: max(0, free)]:
+                _start(run, executor)
+        configs = connection.execute("SELECT config FROM runs ORDER BY id DESC").fetchall()
+    return [RunConfig.model_validate_json(config) for (config,) in configs]
+
+
+def start_now(home: Path, run: RunDirectory, executor: Executor | None = None) -> None:
+    """Start one queued run at once, whether or not a slot is free."""
+    with index(home):
+        if run.state.status == "queued":
+            _start(run, executor)
+
+
+def _start(run: RunDirectory, executor: Executor | None) -> None:
+    """Start a worker, then say so in the run's state; until then the worker keeps its hands off the state."""
+    pid = (executor or LocalExecutor()).start(run.path)
+    changes = {"status": "running", "pid": pid, "pid_started": process_started(pid)}
+    run.set_state(run.state.model_copy(update=changes))

@@ -77,7 +77,7 @@ def read_config(directory: Path) -> RunConfig:
         return RunConfig.model_validate(document)
     except FileNotFoundError:
         raise BadInputError(f"{directory} is not a run: it has no config.json.") from None
-    except (pydantic.ValidationError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise BadInputError(f"{path} cannot be read as a run's configuration; restore it from a copy.") from error
 
 
@@ -93,7 +93,7 @@ def read_state(directory: Path) -> RunState:
     """Read `state.json`; a run without one is interrupted."""
     try:
         return RunState.model_validate_json((directory / "state.json").read_bytes())
-    except (FileNotFoundError, pydantic.ValidationError):
+    except (OSError, pydantic.ValidationError):
         return RunState(status="interrupted", message="The run's state file is missing or damaged.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import time
@@ -12,18 +11,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genlab.core.events import Event, Sampled
+from genlab.core.events import EpochFinished, Event
 from genlab.runs.checkpoints import Checkpoint, newest_intact
 from genlab.runs.config import RunConfig, RunState, read_config, read_state, write_state
-from genlab.runs.events import read_events
+from genlab.runs.events import read_events, without_taken_back
 from genlab.runs.files import write_atomically
+from genlab.runs.locking import is_alive
 
 
 class RunDirectory:
     """The folder of one run: what it is, how it stands, what happened, and what is left to ask of its worker."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: RunConfig | None = None) -> None:
         self.path = path
+        if config is not None:
+            self.config = config
 
     @cached_property
     def config(self) -> RunConfig:
@@ -83,14 +85,9 @@ class RunDirectory:
         """Events from a byte offset on, and where to go on from."""
         return read_events(self.path / "events.jsonl", offset)
 
-    def previews(self, what: str) -> list[Sampled]:
-        """The previews of a kind ("samples", "reconstructions" or "originals") whose pictures are there."""
-        events, _ = self.events()
-        return [
-            event
-            for event in events
-            if isinstance(event, Sampled) and event.what == what and (self.path / event.path).is_file()
-        ]
+    def epochs(self) -> list[EpochFinished]:
+        """The finished epochs, each once, however often the run went back to a checkpoint."""
+        return [event for event in without_taken_back(self.events()[0]) if isinstance(event, EpochFinished)]
 
     def ask(self, wish: str) -> None:
         """Leave a wish for the worker: "pause" or "stop"."""
@@ -126,10 +123,10 @@ def create_run(folder: Path, config: RunConfig) -> RunDirectory:
 
 
 def new_id(model: str) -> str:
-        r"""A run's id: when, which model, and four letters of chance; it sorts by time.
+    r"""A run's id: when, which model, and four letters of chance; it sorts by time.
 
     >>> import re
-    >>> bool(re.fullmatch(r"20\\d{6}-\\d{6}-vae-[0-9a-f]{4}", new_id("vae")))
+    >>> bool(re.fullmatch(r"20\d{6}-\d{6}-vae-[0-9a-f]{4}", new_id("vae")))
     True
     """
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{secrets.token_hex(2)}"
@@ -145,29 +142,3 @@ def unique_name(wanted: str, taken: Sequence[str]) -> str:
         return wanted
     stem = re.sub(r" \d+$", "", wanted)
     return next(name for number in range(2, len(taken) + 3) if (name := f"{stem} {number}") not in taken)
-
-
-def process_started(pid: int) -> float:
-    """When a process began, in its system's own clock; 0 where that cannot be told."""
-    try:
-        return float(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-
-
-def is_alive(pid: int, started: float) -> bool:
-    """Whether the process that wrote a state still lives, and is not another one under the same number."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:  # a dead child that nobody waited for still has a number
-        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            return False
-    except (OSError, IndexError):
-        pass
-    return process_started(pid) == started

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pydantic
 
-from genlab.core.events import Event, parse
+from genlab.core.events import Event, Started, parse
 
 log = logging.getLogger(__name__)
 
@@ -17,16 +18,27 @@ class EventLog:
     """The single writer of a run's events; a torn last line that a killed writer left is cut off first."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
-        self._file.seek(0)
+        self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
         content = self._file.read()
-        self._file.truncate(content.rfind(b"\n") + 1)
+        self._length = content.rfind(b"\n") + 1
+        self._file.truncate(self._length)
 
     def append(self, event: Event) -> Event:
-        """Write one event, stamped with the time, so that every reader can see it at once."""
+        """Write one event, stamped with the time, so that every reader can see it at once.
+
+        Raises `OSError` when the disk is full; the file is then as it was before.
+        """
         stamped = event.model_copy(update={"time": time.time()})
-        self._file.write(stamped.model_dump_json().encode() + b"\n")
-        self._file.flush()
+        line = stamped.model_dump_json().encode() + b"\n"
+        self._file.seek(self._length)
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError:
+            self._file.truncate(self._length)
+            raise
+        self._length += len(line)
         return stamped
 
     def close(self) -> None:
@@ -37,7 +49,7 @@ class EventLog:
 def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
     """Events from a byte offset on, and the offset to go on from; a line is read once it is whole.
 
-    Lines that cannot be read (damaged, or of a kind only a newer genlab knows) are left out.
+    Lines that cannot be read (damaged, or of a kind only a newer genlab knows) are left out with a remark in the log.
     """
     try:
         with path.open("rb") as file:
@@ -47,9 +59,26 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
         return [], 0
     whole = content.rfind(b"\n") + 1
     events = []
-    for line in content[:whole].splitlines():
+    for line in content[:whole].split(b"\n")[:-1]:
         try:
             events.append(parse(line))
         except pydantic.ValidationError:
-            log.warning("a line of %s cannot be read and is left out", path)
+            log.warning("A line of %s cannot be read and is left out: %.60r", path, line)
     return events, offset + whole
+
+
+def without_taken_back(events: Iterable[Event]) -> list[Event]:
+    """The history as it holds: what came after a checkpoint that a later start went back to is left out.
+
+    >>> from genlab.core.events import EpochFinished
+    >>> epoch = lambda number: EpochFinished(step=10 * number, epoch=number, scalars={}, seconds=1.0)
+    >>> begun = Started(step=10, epoch=1, steps=20, epochs=2, steps_per_epoch=10, device="cpu", precision="float32")
+    >>> [event.step for event in without_taken_back([epoch(1), epoch(2), begun, epoch(2)])]
+    [10, 10, 20]
+    """
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, Started):
+            kept = [earlier for earlier in kept if getattr(earlier, "step", 0) <= event.step]
+        kept.append(event)
+    return kept

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.core.errors import BadInputError
-from genlab.runs.checkpoints import Checkpoint, checkpoints, is_intact, load_weights
+from genlab.runs.checkpoints import Checkpoint, checkpoints, is_intact, put_weights
 from genlab.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 6  # models kept in memory
 
-_loaded: OrderedDict[Path, Model] = OrderedDict()
+_loaded: OrderedDict[tuple[Path, int], Model] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -24,16 +25,26 @@ def load_model(run: RunDirectory, step: int | None = None) -> Model:
     """The model of a run's newest good checkpoint (or of the one at `step`), on the CPU, in evaluation mode."""
     with _lock:
         for checkpoint in reversed(_candidates(run, step)):
-            if checkpoint.path in _loaded:
-                _loaded.move_to_end(checkpoint.path)
-                return _loaded[checkpoint.path]
-            if is_intact(checkpoint.path):
-                model = _build(run, checkpoint)
-                _loaded[checkpoint.path] = model
-                while len(_loaded) > MOST:
-                    _loaded.popitem(last=False)
-                return model
-    raise BadInputError(f"{run.name} has no good checkpoint yet; wait for its first epoch to end.")
+            with suppress(OSError):  # the worker may drop an old checkpoint while it is looked at
+                key = (checkpoint.path, (checkpoint.path / "manifest.json").stat().st_mtime_ns)
+                if key not in _loaded and is_intact(checkpoint.path):
+                    _loaded[key] = _build(run, checkpoint)
+                if key in _loaded:
+                    _loaded.move_to_end(key)
+                    while len(_loaded) > MOST:
+                        _loaded.popitem(last=False)
+                    return _loaded[key]
+    raise BadInputError(f"{run.name} has no good checkpoint{_place(step)}; {_advice(run)}")
+
+
+def _place(step: int | None) -> str:
+    return "" if step is None else f" at step {step}"
+
+
+def _advice(run: RunDirectory) -> str:
+    if run.state.status in ("queued", "running"):
+        return "wait for its first epoch to end."
+    return "resume it, or train a new run."
 
 
 def _candidates(run: RunDirectory, step: int | None) -> list[Checkpoint]:
@@ -57,5 +68,5 @@ def _build(run: RunDirectory, checkpoint: Checkpoint) -> Model:
     shape, classes = run.config.data.shape, len(run.config.data.class_names)
     with torch.random.fork_rng():
         model = entry.create(shape, classes, **parameters)
-    model.load_state_dict(load_weights(checkpoint))
+    put_weights(model, checkpoint)
     return model.eval().requires_grad_(False)

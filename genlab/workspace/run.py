@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -13,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import BadInputError, FailedRunError
 from genlab.core.events import EpochFinished, Event, Progressed
+from genlab.runs.checkpoints import refuse_weights_only
 from genlab.runs.config import RunConfig, RunState
 from genlab.runs.directory import RunDirectory
 from genlab.runs.files import write_atomically
 from genlab.runs.sharing import pack
 from genlab.workspace.explore import Explore
 from genlab.workspace.loading import load_model
+from genlab.workspace.progress import Bar
+from genlab.workspace.resuming import check_changes
 
 if TYPE_CHECKING:
     from genlab.core.model import Model
@@ -36,11 +37,13 @@ class Run(Explore):
     []
     """
 
-    def __init__(self, lab: Workspace, directory: Path, *, shipped: bool = False) -> None:
+    def __init__(
+        self, lab: Workspace, directory: Path, *, shipped: bool = False, config: RunConfig | None = None
+    ) -> None:
         self.lab = lab
         self.directory = directory
         self.shipped = shipped
-        self._files = RunDirectory(directory)
+        self._files = RunDirectory(directory, config)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"
@@ -100,37 +103,45 @@ class Run(Explore):
         """What happened after a byte offset, and the offset to ask with next time."""
         return self._files.events(offset)
 
+    def epochs(self) -> list[EpochFinished]:
+        """The finished epochs, each once, however often the run was interrupted and went back to a checkpoint."""
+        return self._files.epochs()
+
     def scalars(self) -> list[dict[str, float]]:
         """One row an epoch: step, epoch, seconds, each scalar, and each validation scalar as `validation_…`."""
-        rows = []
-        for event in self.events("epoch"):
-            assert isinstance(event, EpochFinished)
-            where = {"step": event.step, "epoch": event.epoch, "seconds": event.seconds}
-            held_out = {f"validation_{name}": value for name, value in event.validation.items()}
-            rows.append({**where, **event.scalars, **held_out})
-        return rows
+        return [
+            {"step": event.step, "epoch": event.epoch, "seconds": event.seconds, **event.scalars}
+            | {f"validation_{name}": value for name, value in event.validation.items()}
+            for event in self.epochs()
+        ]
 
     def wait(self, progress: bool | Callable[[Progressed], None] = False, timeout: float | None = None) -> Run:
-        """Wait until it ends; `progress` shows a line on standard error, or is called with each `Progressed`.
+        """Wait until it ends; `progress` shows a bar on standard error, or is called with each `Progressed`.
 
         Raises `FailedRunError` when it failed and `TimeoutError` when `timeout` seconds passed first.
         """
-        began, offset = time.monotonic(), 0
-        show = progress if callable(progress) else _show if progress else None
+        began, offset, looked = time.monotonic(), 0, 0.0
+        bar = Bar() if progress is True else None
         while True:
-            status = self.status
+            status = self.status  # before the events, so that the last ones are shown
             events, offset = self.tail(offset)
-            latest = next((event for event in reversed(events) if isinstance(event, Progressed)), None)
-            if show and latest:
-                show(latest)
+            for event in events:
+                if bar:
+                    bar.show(event)
+                elif callable(progress) and isinstance(event, Progressed):
+                    progress(event)
             if status in ENDED:
                 break
             if timeout is not None and time.monotonic() - began > timeout:
                 raise TimeoutError(f"{self.name} is still {status} after {timeout:g} seconds.")
-            self.lab.runs.pump()
-            time.sleep(0.1)
-        if progress is True:
-            print(file=sys.stderr)
+            if status == "queued" and time.monotonic() - looked > 1:
+                looked = time.monotonic()
+                self.lab.runs.pump()
+                if bar:
+                    bar.waiting("waiting for a run before it to end")
+            time.sleep(0.05)
+        if bar:
+            bar.end()
         if status == "failed":
             state = self.state
             raise FailedRunError(" ".join(filter(None, (state.message, state.remedy))))
@@ -159,48 +170,46 @@ class Run(Explore):
         else:
             raise BadInputError(f"{self.name} is {state.status}, so there is nothing to {wish}.")
 
-    def resume(self, **changes: Any) -> Run:
+    def resume(self, *, at_once: bool = False, **changes: Any) -> Run:
         """Go on from the newest good checkpoint, with changed settings or parameters where given.
 
-        `run.resume(epochs=40)` lengthens the budget, `run.resume(learning_rate=1e-4)` lowers the rate. Changes
-        of the network itself are refused when its weights no longer fit.
+        `run.resume(epochs=40)` lengthens the budget, `run.resume(learning_rate=1e-4)` lowers the rate. What
+        would make it another run (seed, batch size, the network) is refused. `at_once` passes the queue.
         """
         self._refuse_shipped("resume")
         state = self.state
         if state.status in ("running", "queued"):
             raise BadInputError(f"{self.name} is already {state.status}.")
-        if changes:
-            from genlab.core.parameters import validate
-            from genlab.core.registry import find
-            from genlab.core.settings import TrainingSettings
-
-            entry = find(self.config.model)
-            own, shared = entry.split(changes)
-            parameters, settings = self._files.effective()
-            entry.validate({key: value for key, value in {**parameters, **own}.items() if key not in entry.fixed})
-            validate(TrainingSettings, {**settings, **shared}, of="the training")
+        refuse_weights_only(self._files.checkpoints)
+        own, shared = check_changes(self._files, changes)
+        if own or shared:
             self._files.amend(own, shared)
         self._files.clear_wish()
         self._files.set_state(state.model_copy(update={"status": "queued", "message": "", "remedy": ""}))
-        self.lab.runs.pump()
+        self.lab.runs.start_now(self) if at_once else self.lab.runs.pump()
         return self
 
     def delete(self) -> None:
         """Move it to the trash; `restore` brings it back."""
         self._refuse_shipped("delete")
-        if self.status == "running":
+        state = self.state
+        if state.status == "running":
             raise BadInputError(f"{self.name} is running; stop it before you delete it.")
+        if state.status == "queued":
+            self.pause()
         self._move(self.lab.root / "trash" / "runs")
 
     def restore(self) -> None:
         """Bring it back from the trash."""
+        if self.directory.parent != self.lab.root / "trash" / "runs":
+            raise BadInputError(f"{self.name} is not in the trash.")
         self._move(self.lab.root / "runs")
 
     def _move(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / self.id
         if target.exists():
-            shutil.rmtree(target)
+            raise BadInputError(f"{target} exists already; move it away first.")
         self.directory.rename(target)
         self.directory = target
         self._files = RunDirectory(target)
@@ -209,7 +218,7 @@ class Run(Explore):
     def notes(self) -> str:
         """What a person wrote about it."""
         path = self.directory / "notes.txt"
-        return path.read_text() if path.exists() else ""
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def note(self, text: str) -> None:
         """Keep a note with the run."""
@@ -247,14 +256,3 @@ class Run(Explore):
         Loaded once per process. Raises `BadInputError` when there is no checkpoint yet.
         """
         return load_model(self._files, step)
-
-
-def _show(event: Progressed) -> None:
-    loss = event.scalars.get("loss", float("nan"))
-    print(
-        f"\repoch {event.epoch + 1}  step {event.step}  loss {loss:.4g}  "
-        f"{event.images_per_second:,.0f} images/s  {event.seconds_left:,.0f} s left   ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )

@@ -11,22 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import BadInputError, UnknownNameError
-from genlab.jobs.queue import listed, pump
+from genlab.jobs.images import find_images
+from genlab.jobs.queue import pump, start_now
 from genlab.runs.config import FORMAT, DataReference, RunConfig
-from genlab.runs.directory import create_run, new_id, unique_name
+from genlab.runs.directory import RunDirectory, create_run, new_id, unique_name
 from genlab.runs.sharing import unpack
 from genlab.workspace.datasets import Datasets
+from genlab.workspace.roots import app_root
 from genlab.workspace.run import Run
 
 if TYPE_CHECKING:
     from genlab.data import ImageSet
     from genlab.workspace.estimate import Estimate
-
-
-def app_root() -> Path:
-    """Where app.py, pages and checkpoints lie: the checkout, or inside the installed package."""
-    package = Path(__file__).resolve().parent.parent
-    return package.parent if (package.parent / "app.py").exists() else package / "_app"
 
 
 class Workspace:
@@ -44,15 +40,23 @@ class Workspace:
         self.runs = Runs(self)
 
     def train(
-        self, model: str, data: str | Path | ImageSet, *, preset: str = "default", name: str = "", **values: Any
+        self,
+        model: str,
+        data: str | Path | ImageSet,
+        *,
+        preset: str = "default",
+        name: str = "",
+        at_once: bool = False,
+        **values: Any,
     ) -> Run:
-        """Train a model on an image set, in a process of its own; returns at once.
+        """Train a model on an image set, in a process of its own; returns as soon as that is begun.
 
-        `values` are parameters of the model and settings of the training; they go before the preset's.
-        Raises `BadInputError` with one sentence for anything that cannot work.
+        The run waits while others train, unless it is to start `at_once`. `values` are parameters of the
+        model and settings of the training; they go before the preset's. Raises `BadInputError` with one
+        sentence for anything that cannot work.
         """
         run = self.prepare(model, data, preset=preset, name=name, **values)
-        self.runs.pump()
+        self.runs.start_now(run) if at_once else self.runs.pump()
         return run
 
     def prepare(
@@ -124,20 +128,14 @@ class Workspace:
 
     def images_of(self, data: DataReference) -> ImageSet:
         """The image set that a run refers to, wherever it is now; its content must be the same."""
-        from genlab.data import open_set
-
-        if data.path and (Path(data.path) / "set.json").exists():
-            images = open_set(Path(data.path))
-            if images.hash == data.hash:
-                return images
-        matching = [info.name for info in self.datasets.infos() if info.hash == data.hash]
-        for name in matching or ([data.name] if data.name in self.datasets else []):
-            images = self.datasets[name]
-            if images.hash == data.hash:
-                return images
-        raise BadInputError(
-            f"The image set {data.name!r} of this run is not in the laboratory; import the same images again."
-        )
+        try:
+            return find_images(data, self.datasets.folder)
+        except BadInputError:
+            if data.name in self.datasets:  # a bundled set is made when it is first used
+                images = self.datasets[data.name]
+                if images.hash == data.hash:
+                    return images
+            raise
 
 
 class Runs:
@@ -147,10 +145,17 @@ class Runs:
         self.lab = lab
 
     def __iter__(self) -> Iterator[Run]:
-        self.pump()
-        for config, _ in listed(self.lab.root):
-            yield Run(self.lab, self.lab.root / "runs" / config.id)
+        for config in self._configs():
+            yield Run(self.lab, self.folder / config.id, config=config)
         yield from self.shipped()
+
+    def _configs(self) -> list[RunConfig]:
+        return pump(self.lab.root) if self.folder.is_dir() else []
+
+    @property
+    def folder(self) -> Path:
+        """Where the run directories lie."""
+        return self.lab.root / "runs"
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -182,13 +187,15 @@ class Runs:
 
     def add(self, file: str | Path) -> Run:
         """Take in a run that `Run.export` wrote."""
-        return Run(self.lab, unpack(Path(file), self.lab.root / "runs"))
+        return Run(self.lab, unpack(Path(file), self.folder))
 
-    def pump(self) -> list[str]:
-        """Start queued runs while there is room; the ids of those started."""
-        if not (self.lab.root / "runs").is_dir():
-            return []
-        return pump(self.lab.root)
+    def pump(self) -> None:
+        """Start queued runs while there is room."""
+        self._configs()
+
+    def start_now(self, run: Run) -> None:
+        """Start a queued run at once, past the queue."""
+        start_now(self.lab.root, RunDirectory(run.directory))
 
 
 def _reference(images: ImageSet) -> DataReference:
