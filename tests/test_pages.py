@@ -120,7 +120,7 @@ def test_a_wrong_path_is_answered_with_one_sentence(tmp_path: Path) -> None:
 
 
 def test_the_train_page_starts_the_model_with_what_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genlab.workspace.workspace.pump", lambda root: [])  # queued, never started
+    monkeypatch.setattr("genlab.jobs.queue.slots", lambda: 0)  # queued, never started
     app = opened("train")
     app.selectbox(key="choose-data").select("digits-8").run()
     assert app.selectbox(key="choose-model").value == "vae"
@@ -183,7 +183,7 @@ def _state(home: Path, **changes: object) -> str:
 
 
 def test_a_failed_run_says_why_and_goes_on_at_a_lower_rate(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genlab.workspace.workspace.pump", lambda root: [])
+    monkeypatch.setattr("genlab.jobs.queue.slots", lambda: 0)
     id = _state(home, status="failed", message="The term 'kl' stopped.", remedy="Lower the rate.")
     app = opened_with_error("runs")
     assert [error.value for error in app.error] == ["The term 'kl' stopped. Lower the rate."]
@@ -207,7 +207,7 @@ def opened_with_error(page: str) -> AppTest:
 def test_only_steps_that_make_sense_are_offered(
     home: Path, monkeypatch: pytest.MonkeyPatch, status: str, offered: set[str]
 ) -> None:
-    monkeypatch.setattr("genlab.workspace.workspace.pump", lambda root: [])
+    monkeypatch.setattr("genlab.jobs.queue.slots", lambda: 0)
     _state(home, status=status)
     labels = {button.label for button in opened("runs").button}
     assert labels & {"Pause", "Resume", "Stop"} == offered

@@ -16,7 +16,11 @@ from genlab.ui.pictures import show_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 GAP = 2  # pixels between the pictures of a stored grid
-TITLES = {"samples": "Samples from fixed noise", "reconstructions": "Reconstructions of fixed images"}
+TITLES = {
+    "samples": "Samples from fixed noise",
+    "reconstructions": "Reconstructions of fixed images",
+    "originals": "The images to rebuild",
+}
 
 
 def previews(run: genlab.Run) -> list[Sampled]:
@@ -38,21 +42,26 @@ def open_preview(run: genlab.Run, event: Sampled) -> Image:
         raise BadInputError(f"{path} cannot be read as a picture; the run itself is not harmed.") from error
 
 
-def halved(picture: Image) -> Image:
-    """A stored grid with each of its rows laid out as two, which makes 36 samples a square.
+def halved(picture: Image, shape: Sequence[int]) -> Image:
+    """A stored grid with each of its rows laid out as two, which makes 36 samples about square.
+
+    `shape` (C, H, W) of one image tells where the rows are; a grid that does not fit it is left as it is.
 
     >>> from PIL import Image
-    >>> halved(Image.new("L", (12 * 10 - GAP, 3 * 10 - GAP))).size == (6 * 10 - GAP, 6 * 10 - GAP)
+    >>> halved(Image.new("L", (12 * 10 - GAP, 3 * 10 - GAP)), (1, 8, 8)).size == (6 * 10 - GAP, 6 * 10 - GAP)
     True
     """
     from PIL import Image
 
-    from genlab.jobs.previews import COLUMNS, COUNT
+    from genlab.jobs.previews import COLUMNS
 
-    rows = COUNT // COLUMNS
-    tall, wide = (picture.height + GAP) // rows, (picture.width + GAP) // 2
-    sheet = Image.new(picture.mode, (wide - GAP, 2 * rows * tall - GAP), "white")
-    for row in range(rows):
+    side, rest = divmod(picture.width + GAP, COLUMNS)
+    tall = (side - GAP) * shape[1] // shape[2] + GAP
+    if rest or (picture.height + GAP) % tall:
+        return picture
+    wide = (picture.width + GAP) // 2
+    sheet = Image.new(picture.mode, (wide - GAP, 2 * (picture.height + GAP) - GAP), "white")
+    for row in range((picture.height + GAP) // tall):
         for half in range(2):
             strip = picture.crop((half * wide, row * tall, half * wide + wide - GAP, row * tall + tall - GAP))
             sheet.paste(strip, (0, (2 * row + half) * tall))
@@ -62,7 +71,7 @@ def halved(picture: Image) -> Image:
 def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
     """The same noise and the same images through the model at every stored epoch, chosen on one slider."""
     drawn = [event for event in events if isinstance(event, Sampled) and (run.directory / event.path).is_file()]
-    steps = sorted({event.step for event in drawn if event.what in TITLES})
+    steps = sorted({event.step for event in drawn if event.what != "originals"})
     if not steps:
         empty_state("No pictures yet", "They appear with the first finished epoch.", icon=":material/image:")
         return
@@ -72,12 +81,11 @@ def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
         if not follow:
             chosen = st.select_slider("Step", steps, value=steps[-1], key=f"scrub-{run.id}")
     shown = {event.what: event for event in drawn if event.step == chosen}
-    originals = next((event for event in drawn if event.what == "originals"), None)
+    shown |= {event.what: event for event in drawn if event.what == "originals" and "reconstructions" in shown}
     pictures = [(shown[what], title) for what, title in TITLES.items() if what in shown]
-    for column, (event, title) in zip(st.columns(max(2, len(pictures)), gap="large"), pictures, strict=False):
+    for column, (event, title) in zip(st.columns(max(2, len(pictures)), gap="medium"), pictures, strict=False):
         with column:
-            at = f"step {event.step:,} (epoch {event.epoch:,})"
-            show_picture(open_preview(run, event), f"{title}, “{run.title}” at {at}.", key=f"{event.what}-{run.id}")
-            if event.what == "reconstructions" and originals:
-                caption = f"The images to rebuild, from “{run.config.data.title}”."
-                show_picture(open_preview(run, originals), caption, key=f"originals-{run.id}")
+            at = "" if event.what == "originals" else f" at step {event.step:,} (epoch {event.epoch:,})"
+            of = f"“{run.config.data.title}”" if event.what == "originals" else f"“{run.title}”"
+            picture = halved(open_preview(run, event), run.config.data.shape)
+            show_picture(picture, f"{title}, {of}{at}.", key=f"{event.what}-{run.id}")

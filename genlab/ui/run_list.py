@@ -60,7 +60,7 @@ def _table() -> None:
 def choose_any_run() -> genlab.Run:
     """One of all runs, whatever its status; the page says before that there is at least one."""
     runs = {run.id: run for run in get_workspace().runs}
-    titles = {run.id: f"{run.name} · {'shipped' if run.shipped else run.status}" for run in runs.values()}
+    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data.title}" for run in runs.values()}
     return runs[choose("Run", titles, "run")]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 import genlab
-from genlab.core.events import Event, Failed
+from genlab.core.events import Event, Failed, Finished, Paused
 from genlab.core.shapes import Shape
 from genlab.ui.messages import boundary
 from genlab.ui.previews import scrubber
@@ -30,7 +30,7 @@ def _live(run: genlab.Run, was_active: bool) -> None:
         st.rerun()
     events = events_of(run)
     head(run)
-    if run.status == "running" and not events:
+    if run.status == "running" and (not events or isinstance(events[-1], Failed | Paused | Finished)):
         st.info("Its process is starting; the first numbers come in a few seconds.", icon=":material/hourglass_top:")
     figures(run, events)
     failure(run, events)

@@ -87,7 +87,7 @@ def _drawing(run: genlab.Run, again: bool) -> None:
     stored = [event for event in previews(run) if event.what == "samples"]
     if first_look and stored:
         caption = f"Samples that “{run.title}” drew at the end of its training (epoch {stored[-1].epoch})."
-        show_picture(halved(open_preview(run, stored[-1])), caption, key="showcase")
+        show_picture(halved(open_preview(run, stored[-1]), run.config.data.shape), caption, key="showcase")
         return
     if not _rests():
         state["showcase-seed"] = state.get("showcase-seed", 0) + 1

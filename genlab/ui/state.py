@@ -74,7 +74,7 @@ def choose_run(*capabilities: str, key: str = "run", label: str = "Run", purpose
         reason = f"None of the {len(every)} runs here can {doing}." if every else "There is no run yet."
         empty_state("No run for this page", f"{reason} Train one that can.", link="train", label="Train a model")
         st.stop()
-    titles = {run.id: f"{run.name} · {run.config.model} · {run.config.data.title}" for run in able.values()}
+    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data.title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
     return able[choose(label, titles, key, help)]
