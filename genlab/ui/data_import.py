@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from genlab.ui.messages import boundary
+from genlab.ui.messages import boundary, plain
 from genlab.ui.state import get_workspace, remember
 
 WAYS = {"files": "Files or a zip", "folder": "A folder", "path": "A path on this machine"}
@@ -97,7 +97,9 @@ def _import(source: Any, **options: Any) -> None:
     left_out = "1 file was" if count == 1 else f"{count:,} files were"
     refused = f" {left_out} left out; the reasons are under “Left out”." if count else ""
     arrived = "is here already, with the very same content" if images.name in before else "is in"
-    st.session_state["data-note"] = f"“{images.title}” {arrived}: {images.count:,} images of {images.shape}.{refused}"
+    st.session_state["data-note"] = (
+        f"“{plain(images.title)}” {arrived}: {images.count:,} images of {images.shape}.{refused}"
+    )
     st.rerun()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,15 @@ import streamlit as st
 from genlab.core.errors import GenlabError
 
 log = logging.getLogger("genlab.ui")
+
+
+def plain(text: str) -> str:
+    r"""Text that people typed, such that Markdown shows it letter for letter.
+
+    >>> plain("*my* $100 run_2 [x] _a_")
+    '\\*my\\* \\$100 run_2 \\[x\\] \\_a\\_'
+    """
+    return re.sub(r"[\\`*$\[\]~<>#|]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
 
 
 @contextmanager
@@ -22,7 +32,7 @@ def boundary() -> Iterator[None]:
     try:
         yield
     except GenlabError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     except Exception as error:
         log.exception("a page failed")
         st.error(
@@ -55,7 +65,7 @@ def offer_undo(key: str, restore: Callable[[str], object]) -> None:
     if not (name := st.session_state.get(key)):
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"undo-{key}"):
-        st.markdown(f":material/delete: “{name[1]}” was deleted.")
+        st.markdown(f":material/delete: “{plain(name[1])}” was deleted.")
         if st.button("Undo", icon=":material/undo:", key=f"{key}-undo"):
             with boundary():
                 restore(name[0])

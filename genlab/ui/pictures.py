@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from genlab.ui.messages import plain
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from plotly.graph_objects import Figure
@@ -56,7 +58,7 @@ def show_picture(picture: Image, caption: str, *, key: str, width: int | None = 
     """One picture with sharp pixels and its caption, `width` pixels wide or as wide as the page."""
     content = png(picture, at_least=min(width or 640, 1200))
     with st.container(key=f"pixels-{key}"):
-        st.image(content, caption=caption, width=width or "stretch", output_format="PNG")
+        st.image(content, caption=plain(caption), width=width or "stretch", output_format="PNG")
     if download:
         st.download_button("Download PNG", content, download, "image/png", key=f"png-{key}", icon=":material/download:")
 
@@ -72,7 +74,7 @@ def show_figure(
 
     selected = st.plotly_chart(figure, key=f"figure-{key}", theme="streamlit", config={"displaylogo": False}, **options)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(caption)
+        st.caption(plain(caption))
         st.download_button(
             "CSV",
             data or (lambda: to_csv(figure)),

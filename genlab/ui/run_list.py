@@ -13,7 +13,7 @@ import streamlit as st
 
 import genlab
 from genlab.core.shapes import Shape
-from genlab.ui.messages import boundary
+from genlab.ui.messages import boundary, plain
 from genlab.ui.navigation import page
 from genlab.ui.run_state import ACTIVE, progress_of, when
 from genlab.ui.run_watch import events_of
@@ -82,7 +82,7 @@ def record(run: genlab.Run) -> None:
     st.markdown(
         f"- **Run:** `{run.id}` in `{run.directory}`\n"
         f"- **Model:** {config.title} (`{config.model}`), preset {config.preset}\n"
-        f"- **Images:** {data.title} (`{data.name}`, {data.count:,} of {Shape(*data.shape)}, content "
+        f"- **Images:** {plain(data.title)} (`{data.name}`, {data.count:,} of {Shape(*data.shape)}, content "
         f"`{data.hash[:12]}`{', synthetic' if data.synthetic else ''})\n"
         f"- **Seed:** {values['settings'].get('seed')}; device {run.state.device or 'not known yet'}\n"
         f"- **Versions:** {', '.join(f'{name} {version}' for name, version in config.versions.items())}"

@@ -10,7 +10,7 @@ import streamlit as st
 import genlab
 from genlab.core.events import Event, Failed, Finished, Paused
 from genlab.core.shapes import Shape
-from genlab.ui.messages import boundary
+from genlab.ui.messages import boundary, plain
 from genlab.ui.previews import scrubber
 from genlab.ui.run_curves import show_curves
 from genlab.ui.run_state import ACTIVE, MEANINGS, figures, last, status_badge, when
@@ -53,12 +53,12 @@ def events_of(run: genlab.Run) -> list[Event]:
 def head(run: genlab.Run) -> None:
     """Name, status, what it learns from, and the buttons that fit its status."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(run.name, anchor=False, width="content")
+        st.subheader(plain(run.name), anchor=False, width="content")
         status_badge(run)
         if run.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet", help="It came with the laboratory.")
     st.caption(
-        f"{run.config.title} learning from *{run.config.data.title}* ({run.config.data.count:,} images of "
+        f"{run.config.title} learning from *{plain(run.config.data.title)}* ({run.config.data.count:,} images of "
         f"{Shape(*run.config.data.shape)}) · started {when(run.config.created)} · {MEANINGS[run.status]}"
     )
     if not run.shipped:
@@ -80,7 +80,7 @@ def _button(run: genlab.Run, label: str, icon: str, action: Any, help: str) -> N
     if st.button(label, icon=f":material/{icon}:", key=f"{label}-{run.id}", help=help):
         with boundary():
             action()
-            st.toast(f"{label}: “{run.name}”", icon=f":material/{icon}:")
+            st.toast(f"{label}: “{plain(run.name)}”", icon=f":material/{icon}:")
             st.rerun()
 
 
@@ -91,7 +91,7 @@ def failure(run: genlab.Run, events: list[Event]) -> None:
     failed = last(events, Failed)
     message = run.state.message or (failed.message if failed else "The run failed without a message.")
     remedy = run.state.remedy or (failed.remedy if failed else "")
-    st.error(f"{message} {remedy}".strip(), icon=":material/error:")
+    st.error(plain(f"{message} {remedy}".strip()), icon=":material/error:")
     rate = json.loads(run.record())["parameters"].get("learning_rate")
     if rate and st.button(
         f"Resume at a lower rate ({rate / 10:g})",

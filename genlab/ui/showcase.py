@@ -7,7 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 import genlab
-from genlab.ui.messages import boundary, empty_state
+from genlab.ui.messages import boundary, empty_state, plain
 from genlab.ui.navigation import page
 from genlab.ui.pictures import show_images, show_picture
 from genlab.ui.previews import halved, open_preview, previews
@@ -54,8 +54,8 @@ def showcase() -> None:
         st.subheader("A model, drawing", anchor=False)
         chosen = able[st.selectbox("Who draws", list(able), format_func=lambda id: able[id].title, key="showcase")]
         st.markdown(
-            f"Nobody drew these pictures. **{chosen.title}** learned from {chosen.config.data.count:,} images of "
-            f"*{chosen.config.data.title}* and now turns noise into new ones."
+            f"Nobody drew these pictures. **{plain(chosen.title)}** learned from {chosen.config.data.count:,} images of "
+            f"*{plain(chosen.config.data.title)}* and now turns noise into new ones."
         )
         live = st.toggle("Draw by itself", value=True, key="showcase-live")
         with st.container(horizontal=True):

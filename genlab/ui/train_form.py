@@ -12,7 +12,7 @@ from genlab.core.parameters import ParameterInfo, describe, validate
 from genlab.core.settings import TrainingSettings
 from genlab.ui.cards import words
 from genlab.ui.forms import parameter_form
-from genlab.ui.messages import boundary, empty_state
+from genlab.ui.messages import boundary, empty_state, plain
 from genlab.ui.navigation import page
 from genlab.ui.state import choose, get_models, get_workspace, remember
 
@@ -182,7 +182,7 @@ def started() -> None:
     for id in reversed(ids[-3:]):
         run: genlab.Run = runs[id]
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"started-{id}"):
-            st.markdown(f":material/rocket_launch: **{run.name}** is {run.status}.")
+            st.markdown(f":material/rocket_launch: **{plain(run.name)}** is {run.status}.")
             if (target := page("runs")) and st.button("Watch it", key=f"watch-{id}", icon=":material/monitoring:"):
                 remember("run", id)
                 st.switch_page(target)
