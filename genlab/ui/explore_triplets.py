@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,22 +12,22 @@ import streamlit as st
 
 import genlab
 from genlab.core.errors import BadInputError
-from genlab.core.parameters import describe, validate
-from genlab.figures import displacement_bars, projection_scatter, triplet_distances
+from genlab.core.parameters import ParameterInfo, describe, validate
+from genlab.figures import displacement_bars, triplet_distances
 from genlab.figures.images import Images
 from genlab.figures.latent import ROLES
-from genlab.figures.palette import NEUTRAL
 from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input
-from genlab.ui.explore_gallery import labelled_images
+from genlab.ui.explore_gallery import labelled_images, page_grey
 from genlab.ui.explore_latent import projected
+from genlab.ui.explore_map import scatter_svg
 from genlab.ui.explore_pick import Chosen, choose_images
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
 from genlab.ui.pictures import show_figure
 
 if TYPE_CHECKING:
-    from genlab.workspace.results import Triplets
+    from genlab.workspace.results import Projection, Triplets
 
 SLIDERS = ("positive_radius", "negative_radius", "positive_toward_mean", "negative_toward_mean")
 MOST_ANCHORS = 12
@@ -56,40 +57,25 @@ def note() -> None:
 @st.fragment
 @boundary()
 def triplet_lab(run: genlab.Run) -> None:
-    """Anchors, sliders and the triplets they give; only this part of the page runs again."""
-    controls, pictures = st.columns([2, 5], gap="large")
+    """What is set now and then on the left; the sliders and the triplets they give on the right."""
+    controls, live = st.columns([2, 5], gap="large")
     with controls:
-        values = _sliders()
+        chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
         draws = st.slider("Draws of each anchor", 1, 8, 4, key="draws", bind="query-params")
         seed = seed_input()
-        chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
-    with pictures, boundary():
-        try:
-            settings = cast(TripletSettings, validate(TripletSettings, values, of="the triplets"))
-        except BadInputError as error:
-            st.warning(str(error), icon=":material/swap_horiz:")
-            return
-        triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
-        _pictures(run, triplets, chosen)
-        _agreement(triplets, settings)
-        _takeaways(run, triplets, chosen.names, f"triplets-seed-{seed}")
-        _charts(run, triplets, chosen)
+        settings = _settings()
+    with live:
+        _live(run, chosen, draws, seed, settings)
 
 
-def _sliders() -> dict[str, Any]:
-    """The settings of the sampler, from presets and sliders."""
-    infos = describe(TripletSettings)
+def _settings() -> dict[str, Any]:
+    """Presets, and the settings beside the four sliders."""
+    infos, values = describe(TripletSettings), dict[str, Any]()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Values of the")
         for name, preset in TRIPLET_PRESETS.items():
             help = ", ".join(f"{getattr(preset, slider):g}" for slider in SLIDERS)
             st.button(name, key=f"preset-{name}", on_click=_apply, args=(name,), help=help, type="tertiary")
-    values: dict[str, Any] = {}
-    for name in SLIDERS:
-        info = infos[name]
-        values[name] = st.slider(
-            title(info), 0.0, 1.0, info.default, info.step, key=name, bind="query-params", help=explanation(info)
-        )
     with st.expander("Step and stochastic radius", icon=":material/tune:"):
         for name in ("step", "stochastic_radius"):
             info = infos[name]
@@ -98,11 +84,37 @@ def _sliders() -> dict[str, Any]:
                 format_func=lambda choice: choice.replace("_", " "), help=explanation(info),
             )  # fmt: skip
         info = infos["radius_spread"]
-        values["radius_spread"] = st.slider(
-            title(info), 0.0, 1.0, info.default, info.step, key="radius_spread", bind="query-params",
-            help=explanation(info), disabled=values["stochastic_radius"] == "off",
-        )  # fmt: skip
+        values["radius_spread"] = info.default
+        if values["stochastic_radius"] != "off":
+            values["radius_spread"] = _slider(info)
     return values
+
+
+@st.fragment
+@boundary()
+def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[str, Any]) -> None:
+    """The four sliders and everything that moves with them: all that runs again when one is moved."""
+    infos = describe(TripletSettings)
+    for column, name in zip(st.columns(len(SLIDERS)), SLIDERS, strict=True):
+        with column:
+            values[name] = _slider(infos[name])
+    try:
+        settings = cast(TripletSettings, validate(TripletSettings, values, of="the triplets"))
+    except BadInputError as error:
+        st.warning(str(error), icon=":material/swap_horiz:")
+        return
+    triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
+    _pictures(run, triplets, chosen)
+    _agreement(triplets, settings)
+    _charts(run, triplets, chosen)
+    _takeaways(run, triplets, chosen.names, f"triplets-seed-{seed}")
+
+
+def _slider(info: ParameterInfo) -> float:
+    """A setting between 0 and 1."""
+    return st.slider(
+        title(info), 0.0, 1.0, info.default, info.step, key=info.name, bind="query-params", help=explanation(info)
+    )
 
 
 def _apply(preset: str) -> None:
@@ -161,8 +173,9 @@ def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
         required=True,
     )
     if view == "map":
-        figure, caption = _map(run, triplets)
-    elif view == "distances":
+        _map(run, triplets)
+        return
+    if view == "distances":
         space = st.segmented_control("In", ("code", "pixel"), default="code", key="space", required=True)
         unit = "Euclidean distance of codes" if space == "code" else "root mean square difference of decoded pixels"
         figure = triplet_distances(triplets.distances[space], title=unit)
@@ -175,25 +188,29 @@ def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
     show_figure(figure, caption, key="triplet-chart")
 
 
-def _map(run: genlab.Run, triplets: Triplets) -> tuple[Any, str]:
+def _map(run: genlab.Run, triplets: Triplets) -> None:
     """Anchors and samples in the plane of the codes' principal axes."""
     projection = projected(run, "pca", 2, BACKGROUND, "train")
-    marked = [
-        (role, run.place(projection, codes))
-        for role, codes in (
-            ("anchor", triplets.anchor_codes),
-            ("positive", triplets.positive_codes),
-            ("negative", triplets.negative_codes),
-        )
+    codes = (triplets.anchor_codes, triplets.positive_codes, triplets.negative_codes)
+    marked = {role: run.place(projection, group) for role, group in zip(ROLES, codes, strict=True)}
+    text = "#c6ced6" if page_grey() < 128 else "#4a5560"
+    st.image(
+        scatter_svg(projection.points, marked, ROLES, projection.axes, text), width="stretch",
+        caption=f"Anchors, positives and negatives among the codes of {len(projection.points)} training images, on the "
+        f"two principal axes of “{run.title}”. Samples that move along other axes look nearer here than they are.",
+    )  # fmt: skip
+    offer("Places (CSV)", lambda: as_csv(map_rows(projection, marked)), f"{file_stem(run, 'triplet-places')}.csv")
+
+
+def map_rows(projection: Projection, marked: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Where everything on the map lies: images by their numbers, marks by their place in their group."""
+    numbers = {"image": projection.indices.tolist()} | {role: list(range(1, len(g) + 1)) for role, g in marked.items()}
+    groups = {"image": projection.points, **marked}
+    return [
+        {"series": name, "number": number, projection.axes[0]: float(x), projection.axes[1]: float(y)}
+        for name, group in groups.items()
+        for number, (x, y) in zip(numbers[name], group[:, :2], strict=True)
     ]
-    figure = projection_scatter(projection.points, axes=projection.axes, indices=projection.indices, marked=marked)
-    for trace, ink in zip(figure.data, (NEUTRAL, *(ROLES[role] for role, _ in marked)), strict=True):
-        trace.marker.color = ink
-    caption = (
-        f"Anchors, positives and negatives among the codes of {len(projection.points)} training images, on the two "
-        f"principal axes of “{run.title}”. Samples that move along other axes look nearer here than they are."
-    )
-    return figure, caption
 
 
 def distance_rows(triplets: Triplets, names: list[str]) -> list[dict[str, Any]]:
