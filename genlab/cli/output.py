@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genlab.core.errors import BadInputError
+from genlab.core.errors import BadInputError, FailedRunError
 
 if TYPE_CHECKING:
     from genlab.core.parameters import ParameterInfo
     from genlab.workspace import Workspace
 
 Shown = Callable[[Any], str]
+
+
+class Unsuccessful(FailedRunError):
+    """A run failed, and its document is still worth printing."""
+
+    def __init__(self, document: Any, sentence: str) -> None:
+        super().__init__(sentence)
+        self.document = document
 
 
 def reports(text: Shown) -> Callable[[Callable[..., Any]], Callable[..., None]]:
@@ -30,11 +38,16 @@ def reports(text: Shown) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     def decorate(command: Callable[..., Any]) -> Callable[..., None]:
         @functools.wraps(command)
         def call(as_json: bool, **values: Any) -> None:
-            with contextlib.redirect_stdout(sys.stderr):
-                document = command(**values)
-            shown = json.dumps(plain(document), indent=1, ensure_ascii=False) if as_json else text(document)
-            if shown:
-                click.echo(shown)
+            def show(document: Any) -> None:
+                click.echo(json.dumps(plain(document), indent=1, ensure_ascii=False) if as_json else text(document))
+
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    document = command(**values)
+            except Unsuccessful as error:
+                show(error.document)
+                raise
+            show(document)
 
         return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(call)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genlab.cli.output import assigned, laboratory, reports
+from genlab.cli.output import Unsuccessful, assigned, laboratory, reports
 from genlab.cli.runs import loss_of, run_document, status_line
-from genlab.core.errors import BadInputError
+from genlab.core.errors import BadInputError, FailedRunError
 
 if TYPE_CHECKING:
     from genlab.data import ImageSet
@@ -62,16 +62,15 @@ def _data(lab: Workspace, data: str) -> ImageSet:
     return images
 
 
-def _follow(run: Run) -> Run:
+def _follow(run: Run) -> None:
     """Wait with a bar; Ctrl-C saves a checkpoint and pauses."""
     try:
-        return run.wait(progress=True)
+        run.wait(progress=True)
     except KeyboardInterrupt:
         if run.status in ("running", "queued"):
             run.pause()
             run.wait()
         print(f"\nPaused with a checkpoint; go on with: genlab train --resume {run.id}", file=sys.stderr)
-        return run
 
 
 @click.command()
@@ -103,7 +102,12 @@ def train(
         values = chosen_values(model, pairs, epochs=epochs, seed=seed)
         lab.plan(model, preset or "default", values)  # before a folder is imported in vain
         run = lab.train(model, _data(lab, data), preset=preset or "default", name=name, at_once=not detach, **values)
-    return train_document(run if detach else _follow(run))
+    if not detach:
+        try:
+            _follow(run)
+        except FailedRunError as error:
+            raise Unsuccessful(train_document(run), str(error)) from error
+    return train_document(run)
 
 
 def _refuse_other(lab: Workspace, run: Run, model: str | None, data: str | None, other: str | None) -> None:

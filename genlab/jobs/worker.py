@@ -27,6 +27,7 @@ from genlab.runs.checkpoints import (
     put_weights,
     refuse_weights_only,
     save_checkpoint,
+    sweep,
 )
 from genlab.runs.config import RunState
 from genlab.runs.directory import RunDirectory
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
+SHARE_OF_SAVING = 0.1  # of the time, at most, that checkpoints at the ends of epochs may take
 RESERVE = 2**16  # bytes kept free for a last word when the disk is full
 
 
@@ -53,6 +55,7 @@ class Worker:
         )
         self.wish = ""
         self.looked = self.saved = time.monotonic()
+        self.save_took = 0.0
         self.saved_step = self.drawn_step = -1
         self.loss = math.inf  # of the last finished epoch
         self.told = 0.0
@@ -102,6 +105,7 @@ class Worker:
 
     def _go_on(self, training: Training) -> None:
         """Continue from the newest good checkpoint, where there is one; damaged newer ones are removed."""
+        sweep(self.run.checkpoints)
         refuse_weights_only(self.run.checkpoints)
         checkpoint = newest_intact(self.run.checkpoints, resumable=True)
         if checkpoint is not None:
@@ -142,12 +146,14 @@ class Worker:
             self.told = time.monotonic()
 
     def _after_epoch(self, event: EpochFinished, training: Training, previews: Previews) -> None:
+        self._refuse_spoilt(training)
         settings = training.settings
         last = event.epoch == settings.epochs
         self.loss = (event.validation or event.scalars).get("loss", math.inf)
         if last or event.epoch % previews.every == 0 or event.epoch == 1:
             self._draw(previews)
-        if last or event.epoch % settings.checkpoint_every == 0:
+        affordable = time.monotonic() - self.saved >= self.save_took / SHARE_OF_SAVING
+        if last or (event.epoch % settings.checkpoint_every == 0 and affordable):
             self._checkpoint(training, self.loss)
 
     def _draw(self, previews: Previews) -> None:
@@ -162,8 +168,10 @@ class Worker:
             return
         self._refuse_spoilt(training)
         where = {"step": training.step, "epoch": training.epoch}
+        began = time.monotonic()
         saved = save_checkpoint(self.run.checkpoints, training.model, training.state(), loss=loss, **where)
         self.saved, self.saved_step = time.monotonic(), training.step
+        self.save_took = self.saved - began
         self.log.append(Checkpointed(**where, path=str(saved.path.relative_to(self.run.path))))
 
     def _refuse_spoilt(self, training: Training) -> None:

@@ -164,6 +164,12 @@ def load_training(checkpoint: Checkpoint) -> dict[str, Any]:
     return state
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a writer that was killed left behind; only the run's one worker may."""
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def prune(folder: Path) -> None:
     """Keep the newest two and the best whole, and of small older ones the weights, spread over the run."""
     found = checkpoints(folder)

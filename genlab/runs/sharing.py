@@ -6,17 +6,23 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from genlab.core.errors import BadInputError
+from genlab.core.events import Sampled
 from genlab.runs.checkpoints import newest_intact
 from genlab.runs.config import RunState, read_config, write_state
+from genlab.runs.events import read_events
 from genlab.runs.files import write_atomically
 
 MOST_BYTES = 2**31
+MOST_FILES = 10_000
+MOST_PIXELS = 2**25  # of one preview
+PREVIEW = re.compile(r"artefacts/[A-Za-z0-9][\w.-]*\.png")
 ALLOWED = re.compile(
     r"(config\.json|state\.json|events\.jsonl|amendments\.jsonl|notes\.txt|name\.txt"
-    r"|artefacts/[\w.-]+\.png|checkpoints/step-\d+/(weights\.safetensors|manifest\.json))"
+    rf"|{PREVIEW.pattern}|checkpoints/step-\d{{1,12}}/(weights\.safetensors|manifest\.json))"
 )
 
 
@@ -30,34 +36,26 @@ def shareable(directory: Path) -> list[Path]:
 
 
 def share_folder(directory: Path, target: Path) -> Path:
-    """Copy what is worth sharing into a folder, with a manifest that names the weights alone."""
+    """Copy what is worth sharing into a folder."""
     for path in shareable(directory):
         copy = target / path.relative_to(directory)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-        if path.name == "manifest.json":
-            write_atomically(copy, _without_training(path.read_text()).encode())
     return target
 
 
-def _without_training(manifest: str) -> str:
-    import json
-
-    document = json.loads(manifest)
-    document["sha256"].pop("training.pt", None)
-    return json.dumps(document, indent=1)
-
-
 def pack(directory: Path, file: Path) -> Path:
-    """Write a run as a zip."""
-    with tempfile.TemporaryDirectory() as folder:
-        shared = share_folder(directory, Path(folder) / directory.name)
-        temporary = file.with_name(f".{file.name}.tmp")
+    """Write a run as a zip, whole or not at all."""
+    files = shareable(directory)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(shared.rglob("*")):
-                if path.is_file():
-                    archive.write(path, f"{directory.name}/{path.relative_to(shared).as_posix()}")
+            for path in files:
+                archive.write(path, f"{directory.name}/{path.relative_to(directory).as_posix()}")
         temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
     return file
 
 
@@ -67,39 +65,70 @@ def unpack(file: Path, runs: Path) -> Path:
     temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=runs))
     try:
         _extract(file, temporary)
+        _check(file, temporary)
         config = read_config(temporary)
-        if not re.fullmatch(r"[\w.-]+", config.id) or config.id.startswith("."):
-            raise BadInputError(f"{file.name} names its run {config.id!r}, which cannot be a folder's name.")
-        if newest_intact(temporary / "checkpoints") is None:
-            raise BadInputError(f"{file.name} holds no weights that agree with their manifest; export the run again.")
         final = runs / config.id
         if final.exists():
             raise BadInputError(f"The run {config.id} of {file.name} is here already.")
-        write_state(temporary, RunState(status="finished", message="Imported."))
+        shared = config.model_copy(update={"data": config.data.model_copy(update={"path": ""})})
+        write_atomically(temporary / "config.json", shared.model_dump_json(indent=1).encode())
+        last = max((getattr(event, "epoch", 0) for event in read_events(temporary / "events.jsonl")[0]), default=0)
+        write_state(temporary, RunState(status="finished", epoch=last, message="Imported."))
         temporary.rename(final)
         return final
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _extract(file: Path, target: Path) -> None:
+def _check(file: Path, folder: Path) -> None:
+    """Refuse a zip that holds no whole run; leave out previews that are no pictures in the run's own folder."""
+    if not (folder / "config.json").exists():
+        raise BadInputError(f"{file.name} is not a run that genlab exported: it has no config.json.")
+    config = read_config(folder)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,120}", config.id):
+        raise BadInputError(f"{file.name} names its run {config.id!r}, which cannot be a folder's name.")
+    if newest_intact(folder / "checkpoints") is None:
+        raise BadInputError(f"{file.name} holds no weights that agree with their manifest; export the run again.")
+    events = read_events(folder / "events.jsonl")[0]
+    kept = [event for event in events if not isinstance(event, Sampled) or PREVIEW.fullmatch(event.path)]
+    lines = b"".join(event.model_dump_json().encode() + b"\n" for event in kept)
+    write_atomically(folder / "events.jsonl", lines)
+    for picture in (folder / "artefacts").glob("*.png"):
+        if not _is_picture(picture):
+            picture.unlink()
+
+
+def _is_picture(path: Path) -> bool:
+    from PIL import Image
+
     try:
-        archive = zipfile.ZipFile(file)
-    except (OSError, zipfile.BadZipFile) as error:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return picture.width * picture.height <= MOST_PIXELS
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def _extract(file: Path, target: Path) -> None:
+    """Write the members a run may have, under names that were looked at, up to a number of bytes."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            left = MOST_BYTES
+            for member in archive.infolist()[:MOST_FILES]:
+                inside = member.filename.partition("/")[2]
+                if ALLOWED.fullmatch(inside) and not member.is_dir():
+                    left = _copy(archive, member, target / inside, left)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise BadInputError(f"{file.name} is not a run that genlab exported: it cannot be read as a zip.") from error
-    with archive:
-        left = MOST_BYTES
-        for member in archive.infolist():
-            inside = member.filename.partition("/")[2]
-            if not ALLOWED.fullmatch(inside):
-                continue
-            path = target / inside
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as source, path.open("wb") as sink:
-                while chunk := source.read(1 << 20):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise BadInputError(
-                            f"{file.name} unpacks to more than {MOST_BYTES >> 30} GB; it is left alone."
-                        )
-                    sink.write(chunk)
+    if left < 0:
+        raise BadInputError(f"{file.name} unpacks to more than {MOST_BYTES >> 30} GB; it is left alone.")
+
+
+def _copy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, left: int) -> int:
+    """Write one member while `left` bytes may still come; returns what is left then, negative when too much came."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as source, path.open("wb") as sink:
+        while left >= 0 and (chunk := source.read(1 << 20)):
+            left -= len(chunk)
+            if left >= 0:
+                sink.write(chunk)
+    return left
