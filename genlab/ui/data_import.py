@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
@@ -79,27 +80,33 @@ def _options() -> dict[str, Any]:
     }
 
 
-def _import(source: Any, **options: Any) -> None:
-    bar = st.progress(0.0, "Reading the files …")
+@contextmanager
+def counting(first: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar for something slow that calls what this gives with (done, total, what is at hand)."""
+    bar = st.progress(0.0, first)
 
-    def tell(done: int, total: int, file: str) -> None:
-        if done == total or done % max(1, total // 100) == 0:
-            bar.progress(done / max(1, total), f"{done:,} of {total:,} · {file}")
+    def tell(done: int, total: int, what: str) -> None:
+        if done >= total or done % max(1, total // 100) == 0:
+            bar.progress(min(1.0, done / max(1, total)), f"{100 * done // max(1, total)} % · {plain(what)}")
 
-    datasets = get_workspace().datasets
-    before = set(datasets)
     try:
-        images = datasets.add(source, progress=tell, **options)
+        yield tell
     finally:
         bar.empty()
+
+
+def _import(source: Any, **options: Any) -> None:
+    datasets = get_workspace().datasets
+    before = set(datasets)
+    with counting("Reading the files …") as tell:
+        images = datasets.add(source, progress=tell, **options)
     remember("data", images.name)
     count = len(images.refused)
     left_out = "1 file was" if count == 1 else f"{count:,} files were"
     refused = f" {left_out} left out; the reasons are under “Left out”." if count else ""
     arrived = "is here already, with the very same content" if images.name in before else "is in"
-    st.session_state["data-note"] = (
-        f"“{plain(images.title)}” {arrived}: {images.count:,} images of {images.shape}.{refused}"
-    )
+    told = f"“{plain(images.title)}” {arrived}: {images.count:,} images of {images.shape}.{refused}"
+    st.session_state["data-note"] = told
     st.rerun()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from genlab.ui.data_import import refusal_table
+from genlab.ui.data_import import counting, refusal_table
 from genlab.ui.messages import boundary, empty_state, plain
 from genlab.ui.pictures import show_figure, show_images
 from genlab.ui.state import forget, get_workspace
@@ -25,14 +25,16 @@ def open_chosen(info: SetInfo) -> ImageSet | None:
     if info.status == "needs a download" and not st.session_state.get(asked):
         empty_state(
             f"“{info.title}” is not on this machine yet",
-            f"{info.count:,} images of {info.shape}, from {info.source}. It is downloaded only when you ask for it.",
+            f"{info.count:,} images of {info.shape}: {info.source}. Nothing is fetched before you ask for it.",
             icon=":material/cloud_download:",
         )
         st.button("Download it", type="primary", icon=":material/download:", key=asked)
         return None
-    doing = {"ready": "Opening", "made on first use": "Making", "needs a download": "Downloading"}[info.status]
-    with st.spinner(f"{doing} {info.title} …"):
+    if info.status == "ready":
         return get_workspace().datasets[info.name]
+    doing = "Making" if info.status == "made on first use" else "Downloading"
+    with st.spinner(f"{doing} {info.title} …"), counting(f"{doing} …") as tell:
+        return get_workspace().datasets.fetch(info.name, tell)
 
 
 def describe(images: ImageSet) -> None:

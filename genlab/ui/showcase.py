@@ -14,6 +14,7 @@ from genlab.ui.previews import halved, open_preview, previews
 from genlab.ui.state import get_workspace, remember
 
 COUNT, COLUMNS = 36, 6
+FIRST = "dcgan"  # which shipped model draws first: its samples are the sharpest
 SECONDS = 3
 DRAWS = 10  # then it rests, until somebody asks for more
 
@@ -49,7 +50,8 @@ def showcase() -> None:
             label="Train a model",
         )
         return
-    left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+    with st.container(key="wide-showcase"):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
         st.subheader("A model, drawing", anchor=False)
         chosen = able[st.selectbox("Who draws", list(able), format_func=lambda id: able[id].title, key="showcase")]
@@ -71,7 +73,7 @@ def showcase() -> None:
 def candidates() -> list[genlab.Run]:
     """Who can draw: the shipped runs that sample, then the person's own finished ones."""
     able = [run for run in get_workspace().runs if run.can("samples") and run.status == "finished"]
-    return sorted((run for run in able if previews(run)), key=lambda run: not run.shipped)
+    return sorted((run for run in able if previews(run)), key=lambda run: (not run.shipped, run.config.model != FIRST))
 
 
 def _rests() -> bool:

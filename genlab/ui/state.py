@@ -86,5 +86,9 @@ def choose_image_set(*, key: str = "data", label: str = "Image set", help: str |
     if not infos:
         empty_state("No images yet", "Import some on the Data page.", link="data", label="Import images")
         st.stop()
-    titles = {name: f"{info.title} · {info.count:,} images · {info.shape}" for name, info in infos.items()}
+    later = {"needs a download": " · to be downloaded"}
+    titles = {
+        name: f"{info.title} · {info.count:,} images · {info.shape}{later.get(info.status, '')}"
+        for name, info in infos.items()
+    }
     return infos[choose(label, titles, key, help)]

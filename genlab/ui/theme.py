@@ -11,7 +11,7 @@ STYLE = """<style>
 [data-testid="stExpander"] .katex-display, [class*="st-key-card-"] .katex-display
   { margin: .2em 0; padding-bottom: .35em; overflow-x: auto; overflow-y: hidden; font-size: .85em; }
 @media (max-width: 1050px) {
-  section[data-testid="stSidebar"][aria-expanded="true"] { width: 210px !important; min-width: 210px !important; }
+  section[data-testid="stSidebar"]:not([aria-expanded="false"]):not([data-collapsed="true"]) { width: 210px !important; min-width: 210px !important; }
   .block-container [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   .block-container [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: min(170px, 100%); }
   [class*="st-key-wide-"] > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
