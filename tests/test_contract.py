@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -53,14 +55,19 @@ def small(name: str, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3) 
     return genlab.create(name, shape, classes, **values)
 
 
-def smallest_shape(name: str) -> tuple[int, int, int]:
-    for shape in [(1, 8, 8), (1, 32, 32)]:
-        try:
+@cache
+def taken(name: str) -> list[tuple[int, int, int]]:
+    """The shapes that a model is built for; the others it refuses in words."""
+    found = []
+    for shape in [*SHAPES, (1, 32, 32)]:
+        with contextlib.suppress(BadInputError):
             small(name, shape)
-        except BadInputError:
-            continue
-        return shape
-    raise AssertionError(f"{name} takes neither 8x8 nor 32x32")
+            found.append(shape)
+    return found
+
+
+def smallest_shape(name: str) -> tuple[int, int, int]:
+    return (1, 8, 8) if (1, 8, 8) in taken(name) else (1, 32, 32)
 
 
 def images_of(shape: tuple[int, int, int], count: int) -> np.ndarray:
@@ -100,12 +107,12 @@ def fitted(name: str) -> Model:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_builds_and_takes_a_step_or_says_which_sizes_it_takes(name: str, shape: tuple[int, int, int]) -> None:
-    try:
-        model = small(name, shape)
-    except BadInputError as refusal:
-        assert "multiple" in str(refusal) or "takes" in str(refusal)
+    if shape not in taken(name):
         assert shape != (3, 32, 32)
+        with pytest.raises(BadInputError, match="takes"):
+            small(name, shape)
         return
+    model = small(name, shape)
     finished = epochs_of(model, data_of(shape, 28), 1)
     assert np.isfinite(list(finished[-1].scalars.values())).all()
     assert "loss" in finished[-1].scalars
@@ -172,7 +179,7 @@ def test_fitting_never_raises_the_negative_log_likelihood(name: str) -> None:
     shape = smallest_shape(name)
     losses = [event.scalars["loss"] for event in epochs_of(small(name, shape), data_of(shape), 6)]
     assert losses
-    assert all(later <= earlier + 1e-6 for earlier, later in zip(losses[:-1], losses[1:], strict=True))
+    assert all(later <= earlier + 1e-6 for earlier, later in itertools.pairwise(losses))
 
 
 def outputs(model: Model) -> dict[str, Tensor]:
@@ -214,7 +221,7 @@ def test_outputs_are_finite_of_the_right_shape_and_repeatable(name: str) -> None
     first, second = outputs(model), outputs(model)
     image = tuple(model.shape)
     shapes = {"sample": (4, *image), "sample_labels": (3, *image), "reconstruction": (6, *image), "impute": (6, *image)}
-    shapes |= {key: (6,) for key in ("log_likelihood", "kl", "bound_reconstruction")}
+    shapes |= dict.fromkeys(("log_likelihood", "kl", "bound_reconstruction"), (6,))
     if isinstance(model, Decodes):
         shapes |= {"mean": (6, model.latent_dim), "log_var": (6, model.latent_dim), "prior": (5, model.latent_dim)}
     for key, value in first.items():
@@ -268,5 +275,5 @@ def test_the_card_is_complete_and_its_presets_are_valid(name: str) -> None:
         entry.validate(own)
         TrainingSettings(**shared)
     logged = epochs_of(small(name, smallest_shape(name)), data_of(smallest_shape(name)), 1)[-1]
-    undescribed = {key for key in {**logged.scalars, **logged.validation}} - set(entry.card.scalars)
+    undescribed = {*logged.scalars, *logged.validation} - set(entry.card.scalars)
     assert not undescribed

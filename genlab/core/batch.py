@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 class Step(NamedTuple):
     """Where training stands: `index` counts all steps from 0, `per_epoch` is how many make an epoch."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuples have a method of this name, which nobody needs here
     epoch: int
     per_epoch: int
 
@@ -43,9 +43,7 @@ class Batches(Protocol):
     def steps(self, batch_size: int) -> int:
         """Batches in one epoch, at least one."""
 
-    def epoch(
-        self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0
-    ) -> Iterator[Batch]:
+    def epoch(self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0) -> Iterator[Batch]:
         """The training batches of one epoch, shuffled by (seed, epoch), without the first `skip` ones."""
 
     def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -112,7 +112,7 @@ class Scores(ABC):
 
     @abstractmethod
     def log_likelihood(self, images: Tensor) -> Tensor:
-        """log p(x) in nats (N,), under the model's own reading of a pixel (`pixel_measure`)."""
+        """Log p(x) in nats (N,), under the model's own reading of a pixel (`pixel_measure`)."""
 
     pixel_measure: str = "density"
     """"density" over pixels in [0, 1], or "binary" for mass over pixels thresholded at one half."""
@@ -131,7 +131,7 @@ class Classifies(ABC):
 
     @abstractmethod
     def classify(self, images: Tensor) -> Tensor:
-        """log p(class | x), (N, classes)."""
+        """Log p(class | x), (N, classes)."""
 
 
 class Imputes(ABC):

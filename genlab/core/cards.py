@@ -33,9 +33,7 @@ class Card(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     title: str
-    family: Literal[
-        "density", "autoencoder", "variational", "adversarial", "hybrid", "flow", "recognition"
-    ]
+    family: Literal["density", "autoencoder", "variational", "adversarial", "hybrid", "flow", "recognition"]
     paper: str
     year: int
     link: str

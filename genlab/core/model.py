@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from genlab.core import parameters as declared
 from genlab.core.errors import BadInputError
-from genlab.core.parameters import Parameters
 from genlab.core.shapes import Shape
 
 
@@ -18,9 +19,9 @@ class Model(nn.Module):
     Subclasses set `Parameters` and build their layers in `__init__(shape, classes, parameters)`.
     """
 
-    Parameters: ClassVar[type[Parameters]]
+    Parameters: ClassVar[type[declared.Parameters]]
 
-    def __init__(self, shape: Shape, classes: int, parameters: Parameters) -> None:
+    def __init__(self, shape: Shape, classes: int, parameters: declared.Parameters) -> None:
         super().__init__()
         self.shape = Shape(*shape)
         self.classes = classes
@@ -29,10 +30,7 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model's first parameter or buffer lives."""
-        first = next(self.parameters(), None)
-        if first is None:
-            first = next(self.buffers())
-        return first.device
+        return next(itertools.chain(self.parameters(), self.buffers())).device
 
 
 def need_multiple(shape: Shape, multiple: int, title: str) -> None:

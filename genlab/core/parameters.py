@@ -39,10 +39,8 @@ def parameter(
     >>> Example(beta=4).beta
     4.0
     """
-    hints = {"step": step, "log": log, "advanced": advanced, "symbol": symbol}
-    return pydantic.Field(
-        default, description=description, ge=minimum, le=maximum, json_schema_extra=hints
-    )
+    hints: dict[str, Any] = {"step": step, "log": log, "advanced": advanced, "symbol": symbol}
+    return pydantic.Field(default, description=description, ge=minimum, le=maximum, json_schema_extra=hints)
 
 
 class ParameterInfo(typing.NamedTuple):

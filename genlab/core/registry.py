@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from genlab.core.cards import Card
 from genlab.core.capabilities import capabilities
+from genlab.core.cards import Card
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.parameters import ParameterInfo, Parameters, describe, validate
 from genlab.core.settings import TrainingSettings
@@ -92,9 +92,7 @@ def models() -> dict[str, Entry]:
     """Every registered model by name, in the order of its family and year (imports torch)."""
     _discover()
     order = list(Card.model_fields["family"].annotation.__args__)  # type: ignore[union-attr]
-    by_family = sorted(
-        _entries.values(), key=lambda e: (order.index(e.card.family), e.card.year, e.name)
-    )
+    by_family = sorted(_entries.values(), key=lambda e: (order.index(e.card.family), e.card.year, e.name))
     return {entry.name: entry for entry in by_family}
 
 

@@ -34,4 +34,10 @@ class TrainingSettings(Parameters):
     preview_every: int = parameter(
         1, "Epochs between two previews (samples and reconstructions).", minimum=1, maximum=100_000, advanced=True
     )
-    checkpoint_every: int = parameter(1, "Epochs between two checkpoints.", minimum=1, maximum=100_000, advanced=True)
+    checkpoint_every: int = parameter(
+        1,
+        "Epochs between two checkpoints; more when saving would take over a tenth of the time.",
+        minimum=1,
+        maximum=100_000,
+        advanced=True,
+    )

@@ -27,7 +27,7 @@ def resolve_device(wanted: str, *, double: bool = False) -> torch.device:
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
-    """ "float32" or "bfloat16"; "auto" takes bfloat16 on GPUs that compute in it."""
+    """Either "float32" or "bfloat16"; "auto" takes bfloat16 on GPUs that compute in it."""
     if wanted == "auto":
         return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
     return wanted

@@ -39,9 +39,7 @@ class Minimiser:
     1.6
     """
 
-    def __init__(
-        self, players: Mapping[str, torch.optim.Optimizer], gradient_clip: float = 0.0
-    ) -> None:
+    def __init__(self, players: Mapping[str, torch.optim.Optimizer], gradient_clip: float = 0.0) -> None:
         self.players = players
         self.owned = {name: _owned(optimiser) for name, optimiser in players.items()}
         self.gradient_clip = gradient_clip
@@ -77,8 +75,7 @@ class Minimiser:
         missed = sum(parameter.grad is None for parameter in self.owned[name])
         if missed:
             raise GenlabError(
-                f"The loss of player {name!r} does not reach {missed} of its "
-                f"{len(self.owned[name])} parameter tensors."
+                f"The loss of player {name!r} does not reach {missed} of its {len(self.owned[name])} parameter tensors."
             )
         self._checked.add(name)
 

@@ -29,7 +29,7 @@ class Recipe(NamedTuple):
     values: dict[str, Any]
 
 
-PAIR = {"epochs": 40, "latent_dim": 32, "width": 8, "batch_size": 32, "preview_every": 5}
+PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 32, "preview_every": 10}
 
 RECIPES = {
     "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),

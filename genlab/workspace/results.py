@@ -54,6 +54,16 @@ class Triplets:
     global_mean: np.ndarray
     draws: int = 1
 
+    def rows(self) -> Images:
+        """One row an anchor: the anchor, its reconstruction, its positives, its negatives (2 + 2 draws columns)."""
+        shape = self.anchors.array.shape[1:]
+        parts = (self.anchors, self.reconstructions, self.positives, self.negatives)
+        columns = [part.array.reshape(len(self.anchors), -1, *shape) for part in parts]
+        caption = (
+            f"Anchor, reconstruction, {self.draws} positives, {self.draws} negatives a row; {self.positives.caption}"
+        )
+        return Images(np.concatenate(columns, axis=1).reshape(-1, *shape), caption)
+
 
 @dataclass(frozen=True)
 class Projection:
