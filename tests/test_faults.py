@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import images, losses, prepared, train, train_in_child
+from tiny import EM, images, losses, prepared, train, train_in_child
 
 from genlab.core.errors import BadInputError
 from genlab.core.events import Failed, Progressed
@@ -87,7 +87,7 @@ def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(
     assert not list((run.directory / "checkpoints").glob(".*"))
 
 
-@pytest.mark.parametrize(("model", "values"), [("vae", {}), ("gan", {"hidden": 16, "batch_size": 8}), ("gmm", {"components": 2, "epochs": 6})])  # fmt: skip
+@pytest.mark.parametrize(("model", "values"), [("vae", {}), ("gan", {"hidden": 16, "batch_size": 8}), ("gmm", {**EM, "epochs": 6})])  # fmt: skip
 def test_paused_at_any_step_and_resumed_is_the_same_to_the_bit(
     lab: Workspace, monkeypatch: pytest.MonkeyPatch, model: str, values: dict[str, Any]
 ) -> None:

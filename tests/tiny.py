@@ -24,6 +24,8 @@ models()
 torch.set_num_threads(1)
 import_module("safetensors.torch")
 torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))]).step()  # what torch imports late is imported before the fork
+EM: dict[str, Any] = {"components": 4, "covariance": "spherical", "pca": 2, "by_class": False, "tolerance": 0, "regularisation": 1e-6}  # fmt: skip
+"""A mixture that takes more than a few iterations on the dots."""
 SMALL: dict[str, Any] = {"hidden": 16, "latent_dim": 2, "batch_size": 8, "device": "cpu"}
 
 

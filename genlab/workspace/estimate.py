@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from genlab.data import ImageSet
+from genlab.core.errors import FailedRunError
 
-PATIENCE = 2.0  # seconds spent on measuring
+if TYPE_CHECKING:
+    import torch
+
+    from genlab.data import ImageSet
+    from genlab.training.loop import Training
+
+PATIENCE = 2.0  # seconds spent on measuring, or one step where that takes longer
+WARM = 2  # steps before the clock runs: the first ones also allocate
+FEW = 256  # images that a fit is tried on; its iterations take time in proportion to their number
 
 
 class Estimate(NamedTuple):
-    """Size and cost of a run that has not begun."""
+    """Size and cost of a run that has not begun; memory is what training itself holds, without PyTorch."""
 
     parameters: int
     steps: int
@@ -23,36 +31,88 @@ class Estimate(NamedTuple):
 
 
 def estimate(model: str, images: ImageSet, parameters: dict[str, Any], settings: dict[str, Any]) -> Estimate:
-    """Build the model and time a few of its steps; noise and order of other work are left as they were."""
+    """Build the model and try a few of its steps; the noise of other work is left as it was."""
     import torch
 
     from genlab.core.capabilities import Fits
     from genlab.core.registry import find
     from genlab.core.settings import TrainingSettings
+    from genlab.data.loader import ArrayBatches
     from genlab.training.loop import Training
 
+    chosen = TrainingSettings(**settings)
     with torch.random.fork_rng():
         network = find(model).create(images.shape, len(images.class_names), **parameters)
-        training = Training(network, images.batches(), TrainingSettings(**settings))
-        count = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        rate = 1 if isinstance(network, Fits) else _seconds_per_step(training)
-    steps = training.settings.epochs * training.steps_per_epoch
-    values = images.shape.values * (images.count if isinstance(network, Fits) else training.settings.batch_size)
-    state = sum(p.numel() * 4 for p in itertools.chain(network.parameters(), network.buffers()))
-    # weights, gradients and two moments of Adam; activations come to some thirty copies of a batch
-    memory = 4 * state + 30 * 4 * values
-    return Estimate(count, steps, steps * rate, memory, str(training.device))
+        fits, train = isinstance(network, Fits), images.splits["train"]
+        few = train[:FEW] if fits else train
+        data = ArrayBatches(images.images, images.labels, {"train": few}, len(images.class_names))
+        trial = Training(network, data, chosen.model_copy(update={"epochs": 100_000, "early_stopping": 0}))
+        per_step, kept, ended = _try(trial)
+    share = len(train) / len(few)
+    steps = min(chosen.epochs, ended) if fits else chosen.epochs * trial.steps_per_epoch
+    batch = images.shape.values * 4 * (len(train) if fits else chosen.batch_size)
+    count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    return Estimate(count, steps, steps * per_step * share, _held(trial) + kept + batch, str(trial.device))
 
 
-def _seconds_per_step(training: Any) -> float:
-    events = training.events()
-    next(events)  # Started
-    began = time.perf_counter()
-    for _ in range(2):  # the first steps also allocate
-        next(events)
-    warm, after = time.perf_counter(), training.step
-    while time.perf_counter() - warm < PATIENCE - (warm - began) and training.step < 40:
-        if next(events, None) is None and training.step == training.steps_per_epoch * training.settings.epochs:
-            break
-    done = training.step - after
-    return (time.perf_counter() - warm) / done if done else (warm - began) / 2
+def _try(trial: Training) -> tuple[float, int, int]:
+    """Seconds a step, bytes that a step keeps for its backward pass, and the steps after which it ended by itself."""
+    events, kept = trial.events(), _Kept(trial.model)
+    began = warm = time.perf_counter()
+    first, ended = 0, sys.maxsize
+    try:
+        for _ in events:
+            now = time.perf_counter()
+            if trial.step <= WARM:
+                first, warm = trial.step, now
+                kept.watch(trial.step < WARM)
+            if now - began > PATIENCE and trial.step:
+                break
+        else:
+            ended = trial.step
+    except FailedRunError:  # so long a trial may spoil the numbers; what was timed holds
+        if not trial.step:
+            raise
+    finally:
+        kept.watch(False)
+        events.close()  # type: ignore[attr-defined]
+    done = trial.step - first
+    seconds = (time.perf_counter() - warm) / done if done else (warm - began) / max(1, trial.step)
+    return seconds, kept.most, ended
+
+
+class _Kept:
+    """Counts the bytes that autograd keeps from forward to backward, the weights left out."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        import torch
+
+        self.weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+        self.most, self.seen = 0, dict[int, int]()
+        self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+        self.watching = False
+
+    def watch(self, wanted: bool) -> None:
+        """Count from here on, a new step; or stop counting."""
+        self.most = max(self.most, sum(self.seen.values()))
+        self.seen.clear()
+        if wanted != self.watching:
+            self.hooks.__enter__() if wanted else self.hooks.__exit__()
+            self.watching = wanted
+
+    def _pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self.weights:
+            self.seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+
+def _held(trial: Training) -> int:
+    """Bytes of weights, buffers, gradients and the optimisers' own state."""
+    import torch
+
+    tensors = [*trial.model.parameters(), *trial.model.buffers()]
+    gradients = [tensor.grad for tensor in trial.model.parameters() if tensor.grad is not None]
+    states = itertools.chain.from_iterable(player.state.values() for player in trial.players.values())
+    moments = [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in [*tensors, *gradients, *moments])
