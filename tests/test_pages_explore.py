@@ -168,7 +168,7 @@ def test_the_plane_is_shown_for_two_dimensions_only(lab: genlab.Workspace) -> No
 
 
 def test_a_selection_gives_each_image_once() -> None:
-    points = [{"customdata": [7]}, {"customdata": [2]}, {"customdata": [7]}, {"x": 1.0}]
+    points = [{"customdata": [7]}, {"customdata": {"0": 2}}, {"customdata": [7]}, {"x": 1.0}]
     assert selected({"selection": {"points": points}}) == [7, 2]
     assert selected(None) == []
 

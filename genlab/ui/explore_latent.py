@@ -93,11 +93,16 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             values=values,
             values_title=str(name).replace("_", " "),
         )
+        figure.update_layout(dragmode="pan")  # with lasso as the first tool Streamlit lets no click select
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
             f"of {images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
         )
         flat = projection.points.shape[1] == 2
+        if flat:
+            st.caption(
+                ":material/touch_app: Click on a point, or catch many with the lasso or box from the chart's corner."
+            )
         options_of_chart: dict[str, Any] = (
             {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if flat else {}
         )
@@ -146,7 +151,9 @@ def _loss(run: genlab.Run, images: Images, name: str) -> np.ndarray:
 def _selected(event: Mapping[str, Any] | None) -> list[int]:
     """The images of the points that were clicked or caught, each once."""
     points = event["selection"]["points"] if event else []
-    numbers = [int(np.ravel(point["customdata"])[0]) for point in points if "customdata" in point]
+    carried = [point["customdata"] for point in points if "customdata" in point]
+    # a packed array comes back from the browser as a mapping of its places
+    numbers = [int(next(iter(data.values() if isinstance(data, Mapping) else data))) for data in carried]
     return list(dict.fromkeys(numbers))
 
 
