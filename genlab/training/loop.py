@@ -202,8 +202,8 @@ class Training:
         self.step, self.epoch = state["step"], state["epoch"]
         self.seconds = state["seconds"]
         self.lowest, self.waited = state["lowest"], state["waited"]
-        self.recent.load(state["recent"])
-        self.whole.load(state["whole"])
+        self.recent.load(state["recent"], self.device)
+        self.whole.load(state["whole"], self.device)
 
 
 def _scalars(losses: Mapping[str, Tensor], logged: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,10 +27,12 @@ class Tally:
         """Add one observation of every scalar, counted `weight` times."""
         self.names = self.names or tuple(scalars)
         values = torch.stack([scalars[name].float() for name in self.names])  # by name: their order may change
+        if weight != 1:
+            values *= weight
         if self.sums is None:
-            self.sums = values * weight
+            self.sums = values
         else:
-            self.sums += values * weight
+            self.sums += values
         self.count += weight
 
     def means(self) -> dict[str, float]:
@@ -43,10 +45,11 @@ class Tally:
         """What a checkpoint keeps."""
         return {"names": list(self.names), "sums": self.sums, "count": self.count}
 
-    def load(self, state: dict[str, object]) -> None:
-        """Go on from a checkpoint."""
+    def load(self, state: dict[str, object], device: torch.device) -> None:
+        """Go on from a checkpoint, on the device where training goes on."""
         self.names = tuple(state["names"])  # type: ignore[arg-type]
-        self.sums = state["sums"]  # type: ignore[assignment]
+        sums = state["sums"]
+        self.sums = sums.to(device) if isinstance(sums, Tensor) else None
         self.count = int(state["count"])  # type: ignore[call-overload]
 
 
