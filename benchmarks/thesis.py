@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from harness import one_thread, paired, report
+from harness import one_thread, paired, report, timed
 from torch import Tensor, nn
 
 import genlab
@@ -21,6 +21,7 @@ from genlab.nn.thesis import ThesisVAE
 from genlab.training.players import Minimiser
 
 TRAINING_BATCH = 4
+PREDICTION_BATCH = 8
 
 
 class LoopOfNetworks(nn.Module):
@@ -60,8 +61,18 @@ def stepping(model: ThesisVAE, images: Tensor) -> Callable[[], object]:
 def subnetworks(dim: int, rounds: int) -> dict[str, Any]:
     batched, loop, features = SubNetworks(dim, dim).eval(), LoopOfNetworks(dim, dim).eval(), torch.randn(1, dim)
     with torch.inference_mode():
-        result = paired(lambda: batched(features), lambda: loop(features), rounds)
-    return {**result, "speedup": 1 / result["ratio"], "bar": "speedup at least 15"}
+        result = paired(repeated(lambda: batched(features)), repeated(lambda: loop(features)), rounds)
+    return {**result, "calls": 10, "speedup": 1 / result["ratio"], "bar": "speedup at least 15"}
+
+
+def repeated(work: Callable[[], object], times: int = 10) -> Callable[[], None]:
+    """A millisecond is too short to time alone."""
+
+    def several() -> None:
+        for _ in range(times):
+            work()
+
+    return several
 
 
 def main() -> None:
@@ -85,6 +96,11 @@ def main() -> None:
         "bar": "float32 at most 70 ms where the convolution reaches 200 GFLOP/s",
     }
     del half
+    many = torch.rand(PREDICTION_BATCH, 3, size, size)
+    per_image = sorted(timed(predicting(vanilla, many)) / PREDICTION_BATCH for _ in range(rounds))
+    rows[f"prediction, vanilla, batch {PREDICTION_BATCH}"] = {
+        "ms_an_image_min": 1000 * per_image[0], "ms_an_image": 1000 * per_image[rounds // 2], "bar": "70 ms as above"
+    }  # fmt: skip
     rows["sub-networks, batched / loop, batch 1"] = subnetworks(dim, rounds)
     rows[f"training step, variant / vanilla, batch {TRAINING_BATCH}"] = {
         **paired(stepping(variant, images), stepping(vanilla, images), 1 + rounds // 3), "bar": "ratio at most 1.25"
