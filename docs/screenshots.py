@@ -53,7 +53,11 @@ def laboratory() -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(10)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:  # it waits for browsers that never hang up
+            server.kill()
+            server.wait()
 
 
 def wait_until_healthy(url: str, seconds: float = 30) -> None:

@@ -47,7 +47,7 @@ def capability_matrix() -> None:
 def gallery() -> None:
     """The cards, grouped by family, two beside each other."""
     models = get_models()
-    shipped = {run.config.model: run for run in reversed(list(get_workspace().runs)) if run.shipped}
+    shipped = {run.config.model: run for run in get_workspace().runs if run.shipped}
     for family, title in FAMILIES.items():
         entries = [entry for entry in models.values() if entry.card.family == family]
         if not entries:
@@ -64,9 +64,7 @@ def _card(entry: Entry, run: genlab.Run | None) -> None:
     if run:
         drawn = [event for event in previews(run) if event.what == "samples"]
         if drawn:
-            show_picture(
-                open_preview(run, drawn[-1]), f"Drawn by the shipped run “{run.title}”.", key=entry.name, width=260
-            )
+            show_picture(open_preview(run, drawn[-1]), f"Drawn by the shipped run “{run.title}”.", key=entry.name)
     capability_badges(entry)
     details(entry, expanded=False)
     if (target := page("train")) and st.button("Train it", icon=":material/model_training:", key=f"train-{entry.name}"):
