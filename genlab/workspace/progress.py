@@ -55,7 +55,7 @@ class Bar:
 
     def _line(self, event: Progressed, begun: Started) -> str:
         done = min(WIDTH, WIDTH * event.step // max(1, begun.steps))
-        epoch = min(begun.epochs, event.step // max(1, begun.steps_per_epoch) + 1)
+        epoch = min(begun.epochs, max(1, -(-event.step // max(1, begun.steps_per_epoch))))
         return (
             f"epoch {epoch} of {begun.epochs}  [{'█' * done}{' ' * (WIDTH - done)}]  step {event.step:,} of "
             f"{begun.steps:,}  loss {self.loss:.4g}  {event.images_per_second:,.0f} images/s  "
