@@ -13,7 +13,7 @@ import genlab
 from genlab.figures import loss_curves
 from genlab.ui.explore_controls import as_csv, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows
-from genlab.ui.explore_pick import choose_images
+from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.messages import boundary, empty_state, guarded
 from genlab.ui.pictures import show_figure
 from genlab.ui.run_curves import AXES, curves, points, terms_of
@@ -22,6 +22,7 @@ from genlab.ui.state import get_workspace
 MOST = 8
 FIRST = 3  # runs shown before anybody chose
 SAMPLES = 10
+ABSENT = "–"
 
 
 def choose_runs() -> list[genlab.Run]:
@@ -54,7 +55,10 @@ def short_names(runs: Sequence[genlab.Run]) -> list[str]:
 
 
 def differences(runs: Sequence[genlab.Run]) -> tuple[list[dict[str, Any]], int]:
-    """One row for each setting whose value is not the same in all runs, and how many are the same."""
+    """One row for each setting whose value is not the same in all runs, and how many are the same.
+
+    Settings that all of the runs have come first.
+    """
     settings = [
         {"model": run.config.model, "image set": run.config.data.title, "preset": run.config.preset}
         | dict(run.config.parameters)
@@ -64,15 +68,15 @@ def differences(runs: Sequence[genlab.Run]) -> tuple[list[dict[str, Any]], int]:
     every = list(dict.fromkeys(name for values in settings for name in values))
     rows, same = [], 0
     for name in every:
-        values = [values.get(name, "–") for values in settings]
+        values = [values.get(name, ABSENT) for values in settings]
         if len({repr(value) for value in values}) == 1 and len(runs) > 1:
             same += 1
         else:
             shown = [
-                "–" if value == "" else f"{value:g}" if isinstance(value, float) else str(value) for value in values
+                ABSENT if value == "" else f"{value:g}" if isinstance(value, float) else str(value) for value in values
             ]
             rows.append({"parameter": name.replace("_", " "), **dict(zip(short_names(runs), shown, strict=True))})
-    return rows, same
+    return sorted(rows, key=lambda row: ABSENT in row.values()), same
 
 
 def show_differences(runs: Sequence[genlab.Run]) -> None:
@@ -143,7 +147,7 @@ def same_images(runs: Sequence[genlab.Run]) -> None:
         st.info("None of these runs rebuilds images: that takes an encoder and a decoder.", icon=":material/info:")
         return
     able = [run for run in able if tuple(run.config.data.shape) == tuple(able[0].config.data.shape)]
-    chosen = choose_images(able[0], key="shown", start=range(8), most=SAMPLES)
+    chosen = choose_images(able[0], key="shown", start=one_of_each(able[0].images, 8), most=SAMPLES)
     with guarded("Rebuilding …"):
         strips = [chosen.images, *(run.reconstruct(chosen.images) for run in able)]
         errors = [np.square(strip.array - chosen.images.array).mean() for strip in strips[1:]]

@@ -182,7 +182,7 @@ def _one(run: genlab.Run, projection: Projection, chosen: list[int], flat: bool)
         labelled_images(
             Images(np.concatenate(shown)), labels,
             f"{image_name(images, number).capitalize()} of {images.title}, what “{run.title}” rebuilds from its code, "
-            f"and the {len(near)} images whose codes lie nearest (Euclidean distance).", key="point",
+            f"and the {len(near)} images whose codes lie nearest (Euclidean distance).", key="point", size=84,
         )  # fmt: skip
 
 

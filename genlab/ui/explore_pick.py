@@ -25,7 +25,8 @@ _THUMBNAILS = st.components.v2.component(
     "genlab_thumbnails",
     html="<div class='thumbnails'></div>",
     css="""
-.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.6rem, 1fr)); gap: .35rem; }
+.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(2.7rem, 1fr)); gap: .3rem;
+  max-height: 21rem; overflow-y: auto; padding: 3px; }
 button { border: 3px solid transparent; border-radius: .45rem; padding: 0; cursor: pointer; aspect-ratio: 1;
   background-repeat: no-repeat; background-color: var(--st-secondary-background-color); image-rendering: pixelated; }
 button:hover, button:focus-visible { border-color: var(--st-text-color); outline: none; }
@@ -83,6 +84,15 @@ def image_name(images: ImageSet, number: int) -> str:
     if images.labels is None:
         return f"image {number}"
     return f"image {number} ({images.class_names[int(images.labels[number])]})"
+
+
+def one_of_each(images: ImageSet, count: int) -> list[int]:
+    """Numbers of `count` images to start with: the first of each class, where there are classes."""
+    if images.labels is None:
+        return list(range(min(count, images.count)))
+    firsts = np.unique(images.labels, return_index=True)[1].tolist()
+    others = np.setdiff1d(np.arange(images.count), firsts)[:count].tolist()
+    return [*firsts, *others][:count]
 
 
 def parse_numbers(text: str, count: int, *, fewest: int = 1, most: int = 8) -> list[int]:

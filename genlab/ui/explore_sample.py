@@ -8,8 +8,9 @@ import streamlit as st
 import genlab
 from genlab.figures.images import Images
 from genlab.ui.explore_controls import file_stem, offer, seed_input
+from genlab.ui.explore_gallery import page_grey
 from genlab.ui.messages import boundary, guarded
-from genlab.ui.pictures import show_images
+from genlab.ui.pictures import show_picture
 
 MOST = 256
 SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -36,8 +37,10 @@ def sampler(run: genlab.Run) -> None:
         drawn = draw(run, min(count, MOST // max(1, len(classes))), classes, temperature, seed)
         columns = len(drawn) // len(classes) if classes else None
         stem = file_stem(run, f"samples-seed-{seed}")
-        show_images(drawn, drawn.caption, key="samples", columns=columns, download=f"{stem}.png")
-        offer(f"Download {len(drawn)} images (zip)", drawn.zip_bytes, f"{stem}.zip")
+        show_picture(drawn.grid(columns, background=page_grey()), drawn.caption, key="samples")
+        with st.container(horizontal=True):
+            offer("Download the picture (PNG)", lambda: drawn.png_bytes(columns), f"{stem}.png")
+            offer(f"Download {len(drawn)} images (zip)", drawn.zip_bytes, f"{stem}.zip")
         if sweep:
             _sweep(run, classes, seed)
 
@@ -74,4 +77,5 @@ def _sweep(run: genlab.Run, classes: list[str], seed: int) -> None:
     temperatures = ", ".join(f"{temperature:g}" for temperature in SWEEP)
     caption = f"The same noise (seed {seed}) at temperature {temperatures} from top to bottom, “{run.title}”."
     stem = file_stem(run, f"temperatures-seed-{seed}")
-    show_images(images, caption, key="sweep", columns=columns, download=f"{stem}.png")
+    show_picture(images.grid(columns, background=page_grey()), caption, key="sweep")
+    offer("Download the sweep (PNG)", lambda: images.png_bytes(columns), f"{stem}.png")

@@ -13,7 +13,7 @@ from genlab.figures import kl_bars
 from genlab.figures.images import Images
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows
-from genlab.ui.explore_pick import choose_images
+from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
 
@@ -66,7 +66,9 @@ def _points(run: genlab.Run) -> tuple[Any, str]:
     if len(origins) > 1:
         origin = str(st.segmented_control("Between", origins, default=origin, key="between", required=True, wrap=True))
     if origin == "Images":
-        chosen = choose_images(run, key="ends", start=(0, 1), fewest=2, most=MOST_POINTS, label="Ends")
+        chosen = choose_images(
+            run, key="ends", start=one_of_each(run.images, 2), fewest=2, most=MOST_POINTS, label="Ends"
+        )
         return run.encode(chosen.images).mean, ", ".join(chosen.names)
     if not run.can("encodes"):
         st.info(
