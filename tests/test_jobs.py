@@ -132,6 +132,16 @@ def test_deleting_or_damaging_the_index_loses_nothing(lab: Workspace, executor: 
     assert not list(lab.root.glob("index.sqlite-*"))
 
 
+def test_an_index_of_another_layout_is_made_anew(lab: Workspace, executor: Pretend) -> None:
+    (run,) = queued(lab, 1)
+    lab.root.mkdir(exist_ok=True)
+    (lab.root / INDEX).unlink(missing_ok=True)
+    with sqlite3.connect(lab.root / INDEX) as old:
+        old.execute("CREATE TABLE runs (id TEXT PRIMARY KEY, mood TEXT)")
+    old.close()
+    assert [config.id for config in pump(lab.root, executor)] == [run.id]
+
+
 def test_an_index_that_somebody_holds_is_waited_for_and_never_deleted(
     lab: Workspace, executor: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,11 +15,11 @@ import torch
 from tiny import prepared, train
 
 from genlab.core.errors import BadInputError
-from genlab.core.events import EpochFinished, Sampled
+from genlab.core.events import EpochFinished, Paused, Sampled, Started
 from genlab.runs import sharing
 from genlab.runs.checkpoints import TRAINING, WEIGHTS, best, checkpoints, evenly, newest_intact, save_checkpoint
 from genlab.runs.config import read_config, read_state
-from genlab.runs.events import EventLog, read_events
+from genlab.runs.events import EventLog, read_events, without_taken_back
 from genlab.runs.files import write_atomically
 from genlab.workspace import Run, Workspace
 
@@ -102,6 +102,22 @@ class _Full(io.BytesIO):
     def write(self, data: Any) -> int:
         super().write(bytes(data)[:10])
         raise OSError(28, "No space left on device")
+
+
+def test_the_end_of_an_epoch_counts_once_after_two_starts_from_its_last_step() -> None:
+    def started(step: int, epoch: int) -> Started:
+        return Started(
+            step=step, epoch=epoch, steps=40, epochs=4, steps_per_epoch=10, device="cpu", precision="float32"
+        )
+
+    def ended(epoch: int) -> EpochFinished:
+        return EpochFinished(step=10 * epoch, epoch=epoch, scalars={}, seconds=1.0)
+
+    paused = Paused(step=20, epoch=1)  # at the last step of epoch 2, before its end was told
+    history = [started(0, 0), ended(1), paused, started(20, 1), ended(2), ended(3), started(20, 1), ended(2)]
+    kept = without_taken_back(history)
+    assert [event.epoch for event in kept if isinstance(event, EpochFinished)] == [1, 2]
+    assert paused in kept
 
 
 def test_a_full_disk_leaves_the_events_as_they_were(tmp_path: Path) -> None:

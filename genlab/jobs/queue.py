@@ -15,6 +15,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.locking import process_started
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, stamp INTEGER, status TEXT, config TEXT)"
+LAYOUT = 1  # of that table; an index of another layout is made anew
 INDEX = "index.sqlite"
 PATIENCE = 30.0  # seconds that another process may hold the index
 
@@ -50,6 +51,9 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("PRAGMA user_version").fetchone() != (LAYOUT,):
+            connection.execute("DROP TABLE IF EXISTS runs")
+            connection.execute(f"PRAGMA user_version = {LAYOUT}")
         connection.execute(SCHEMA)
         _synchronise(connection, path.parent / "runs")
     except BaseException:

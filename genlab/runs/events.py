@@ -79,6 +79,11 @@ def without_taken_back(events: Iterable[Event]) -> list[Event]:
     kept: list[Event] = []
     for event in events:
         if isinstance(event, Started):
-            kept = [earlier for earlier in kept if getattr(earlier, "step", 0) <= event.step]
+            kept = [earlier for earlier in kept if _place(earlier) <= _place(event)]
         kept.append(event)
     return kept
+
+
+def _place(event: Event) -> tuple[int, int]:
+    """Step and finished epochs: the end of an epoch comes after the last step of that epoch."""
+    return getattr(event, "step", 0), getattr(event, "epoch", 0)
