@@ -133,7 +133,7 @@ def main() -> None:
     for name, build in cases().items():
         if wanted and name not in wanted:
             continue
-        timing = paired(*build())
+        timing = paired(*build(), rounds=11)
         for side in ("ours_ms", "other_ms"):
             timing[f"{side}_per_step"] = timing.pop(side) / STEPS
         rows[name] = timing
