@@ -369,3 +369,17 @@ def test_decode_images_brings_files_to_a_shape_or_names_the_one_it_cannot(tmp_pa
     (folder / "c.png").write_text("no")
     with pytest.raises(BadInputError, match=r"c.png is not an image"):
         decode_images(folder, Shape(3, 8, 8))
+
+
+def test_images_of_different_sizes_are_brought_to_one_and_that_is_said(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "mixed").mkdir()
+    for name, size in {"a.png": (40, 30), "b.png": (90, 120)}.items():
+        Image.new("RGB", size, (200, size[0], 10)).save(tmp_path / "mixed" / name)
+    found = import_images(tmp_path / "mixed", tmp_path / "set")
+    assert found.shape[1:] == (64, 64)
+    assert "The images have different sizes; each was brought to 64x64 (crop)." in found.remarks
+    chosen = import_images(tmp_path / "mixed", tmp_path / "chosen", size="32x48")
+    assert chosen.shape[1:] == (32, 48)
+    assert not any("sizes" in remark for remark in chosen.remarks)

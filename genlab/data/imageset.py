@@ -80,6 +80,7 @@ class Content(NamedTuple):
     class_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = {}
     validation: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class ImageSet:
@@ -317,7 +318,7 @@ def fill(directory: Path, content: Content, refused: Sequence[Refusal] = (), **d
             **described,
         }
     )
-    write_info(directory, info.model_copy(update={"remarks": (*_remarks(info), *info.remarks)}))
+    write_info(directory, info.model_copy(update={"remarks": (*_remarks(info), *content.remarks, *info.remarks)}))
 
 
 def _remarks(info: SetInfo) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _content(
 def _of_files(
     found: Sequence[Member], wish: Wish, refused: list[Refusal], tell: Progress, scratch: Path
 ) -> Content | None:
-    size = wish.size or _common_size(found)
+    size, remark = (wish.size, "") if wish.size else _common_size(found)
     wish = wish._replace(size=size)
     kept: list[Member] = []
     all_grey = True
@@ -139,7 +139,8 @@ def _of_files(
     grey = all_grey if wish.grey is None else wish.grey
     folders = [member.folders for member in kept]
     labels, names = folder_labels(folders)
-    return Content(images[:, :1] if grey else images, labels, names, {}, folder_split(folders))
+    remarks = (f"{remark}; each was brought to {size[0]}x{size[1]} ({wish.fit}).",) if remark else ()
+    return Content(images[:, :1] if grey else images, labels, names, {}, folder_split(folders), remarks)
 
 
 def _decoded(found: Sequence[Member], wish: Wish) -> Iterator[tuple[Member, np.ndarray | Refusal]]:
@@ -161,8 +162,8 @@ def _pixels(member: Member, wish: Wish) -> np.ndarray | Refusal:
         return Refusal(member.name, reason)
 
 
-def _common_size(found: Iterable[Member]) -> tuple[int, int]:
-    """The size that all images share if it is small enough to keep, else 64x64; looks at headers alone."""
+def _common_size(found: Iterable[Member]) -> tuple[tuple[int, int], str]:
+    """The size that all images share if it is small enough to keep, else 64x64 and why; looks at headers alone."""
     seen: Counter[tuple[int, int]] = Counter()
     for member in found:
         try:
@@ -171,8 +172,10 @@ def _common_size(found: Iterable[Member]) -> tuple[int, int]:
         except (BadInputError, OSError):
             continue
         if len(seen) > 1:
-            return OTHERWISE
-    return _kept(next(iter(seen), OTHERWISE))
+            return OTHERWISE, "The images have different sizes"
+    shared = next(iter(seen), OTHERWISE)
+    size = _kept(shared)
+    return size, "" if size == shared else f"The images are {shared[0]}x{shared[1]}"
 
 
 def _kept(size: tuple[int, int]) -> tuple[int, int]:
