@@ -28,16 +28,19 @@ def page_grey() -> int:
     return 20 if st.context.theme.type == "dark" else 255
 
 
-def labelled_images(
+def labelled_images(images: Images, labels: Sequence[str], caption: str, *, key: str, **layout: Any) -> None:
+    """Pictures with a label below each; `layout` as in `markup_of`."""
+    show_markup(markup_of(images, labels, **layout), caption, key)
+
+
+def markup_of(
     images: Images,
     labels: Sequence[str],
-    caption: str,
     *,
-    key: str,
     size: int = 104,
     columns: int | None = None,
     inks: Sequence[str] | None = None,
-) -> None:
+) -> str:
     """Pictures at most `size` pixels wide, each with a label below and, with `inks`, a frame of its colour.
 
     They flow into as many rows as needed, or stand in rows of `columns`.
@@ -49,7 +52,7 @@ def labelled_images(
         for index, (label, frame) in enumerate(zip(labels, frames, strict=True))
     )
     tracks = f"{columns},minmax(0,{size}px)" if columns else f"auto-fill,minmax({size * 2 // 3}px,{size}px)"
-    _show(f'<div style="display:grid;gap:.6rem;grid-template-columns:repeat({tracks})">{figures}</div>', caption, key)
+    return f'<div style="display:grid;gap:.6rem;grid-template-columns:repeat({tracks})">{figures}</div>'
 
 
 def labelled_rows(strips: Sequence[Images], labels: Sequence[str], caption: str, *, key: str) -> None:
@@ -61,7 +64,7 @@ def labelled_rows(strips: Sequence[Images], labels: Sequence[str], caption: str,
     )
     widest = max(map(len, strips), default=1)
     grid = "display:grid;gap:.3rem .8rem;grid-template-columns:minmax(3.5rem,auto) minmax(0,1fr)"
-    _show(f'<div style="{grid};max-width:{110 + widest * 110}px">{cells}</div>', caption, key)
+    show_markup(f'<div style="{grid};max-width:{110 + widest * 110}px">{cells}</div>', caption, key)
 
 
 def _strip(images: Images) -> str:
@@ -69,7 +72,8 @@ def _strip(images: Images) -> str:
     return data_url(images.grid(len(images), gap=gap, background=page_grey(), scale=1))
 
 
-def _show(body: str, caption: str, key: str) -> None:
+def show_markup(body: str, caption: str, key: str) -> None:
+    """Pictures made by `markup_of`, with their caption."""
     with st.container(key=f"pixels-{key}", gap="small"):
         st.html(body)
         st.caption(caption)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from genlab.figures.images import Images
 from genlab.figures.latent import ROLES
 from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input
-from genlab.ui.explore_gallery import labelled_images, page_grey
+from genlab.ui.explore_gallery import markup_of, page_grey, show_markup
 from genlab.ui.explore_latent import projected
 from genlab.ui.explore_map import scatter_svg
 from genlab.ui.explore_pick import Chosen, choose_images
@@ -93,18 +94,37 @@ def _settings() -> dict[str, Any]:
 @st.fragment
 @boundary()
 def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[str, Any]) -> None:
-    """The four sliders and everything that moves with them: all that runs again when one is moved."""
+    """The four sliders and everything that moves with them: all that runs again when one is moved.
+
+    The browser draws what arrives together at once and makes what comes later wait for that, so the sampling
+    is done before the sliders are sent.
+    """
+
+    def sample(radii: dict[str, Any]) -> tuple[TripletSettings, Triplets, list[str]]:
+        settings = cast(TripletSettings, validate(TripletSettings, {**values, **radii}, of="the triplets"))
+        triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
+        return settings, triplets, [picture_of(triplets, place) for place in range(len(chosen.names))]
+
+    known = {name: st.session_state[name] for name in SLIDERS if name in st.session_state}
+    sampled = None
+    with suppress(BadInputError):
+        sampled = sample(known) if len(known) == len(SLIDERS) else None
     infos = describe(TripletSettings)
+    radii = {}
     for column, name in zip(st.columns(len(SLIDERS)), SLIDERS, strict=True):
         with column:
-            values[name] = _slider(infos[name])
+            radii[name] = _slider(infos[name])
     try:
-        settings = cast(TripletSettings, validate(TripletSettings, values, of="the triplets"))
+        settings, triplets, pictures = sampled if sampled and radii == known else sample(radii)
     except BadInputError as error:
         st.warning(str(error), icon=":material/swap_horiz:")
         return
-    triplets = run.triplets(chosen.images, settings, seed=seed, draws=draws)
-    _pictures(run, triplets, chosen)
+    for place, (name, picture) in enumerate(zip(chosen.names, pictures, strict=True)):
+        caption = (
+            f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
+            "with their distance from it in code space."
+        )
+        show_markup(picture, caption, key=f"triplet-{place}")
     _agreement(triplets, settings)
     _charts(run, triplets, chosen)
     _takeaways(run, triplets, chosen.names, f"triplets-seed-{seed}")
@@ -122,27 +142,20 @@ def _apply(preset: str) -> None:
         st.session_state[name] = value
 
 
-def _pictures(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
-    """Anchor and positives above, reconstruction and negatives below, for each anchor."""
+def picture_of(triplets: Triplets, place: int) -> str:
+    """One anchor and its positives above, its reconstruction and its negatives below, as markup."""
     draws, distance = triplets.draws, triplets.distances["code"]
-    for place, name in enumerate(chosen.names):
-        mine = slice(place * draws, (place + 1) * draws)
-        images = [
-            triplets.anchors.array[[place]],
-            triplets.positives.array[mine],
-            triplets.reconstructions.array[[place]],
-            triplets.negatives.array[mine],
-        ]
-        labels = ["anchor", *(f"positive, {d:.3g}" for d in distance["positive"][mine])]
-        labels += ["its reconstruction", *(f"negative, {d:.3g}" for d in distance["negative"][mine])]
-        inks = [ROLES["anchor"], *[ROLES["positive"]] * draws, ROLES["anchor"], *[ROLES["negative"]] * draws]
-        caption = (
-            f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
-            "with their distance from it in code space."
-        )
-        labelled_images(
-            Images(np.concatenate(images)), labels, caption, key=f"triplet-{place}", columns=draws + 1, inks=inks
-        )
+    mine = slice(place * draws, (place + 1) * draws)
+    images = [
+        triplets.anchors.array[[place]],
+        triplets.positives.array[mine],
+        triplets.reconstructions.array[[place]],
+        triplets.negatives.array[mine],
+    ]
+    labels = ["anchor", *(f"positive, {d:.3g}" for d in distance["positive"][mine])]
+    labels += ["its reconstruction", *(f"negative, {d:.3g}" for d in distance["negative"][mine])]
+    inks = [ROLES["anchor"], *[ROLES["positive"]] * draws, ROLES["anchor"], *[ROLES["negative"]] * draws]
+    return markup_of(Images(np.concatenate(images)), labels, columns=draws + 1, inks=inks)
 
 
 def _agreement(triplets: Triplets, settings: TripletSettings) -> None:
