@@ -167,6 +167,11 @@ def pictures(tab, key: str) -> list[str]:
     return images.evaluate_all("images => images.map(image => image.src)")
 
 
+def at_rest(tab: Page) -> None:
+    """Wait until the page has been drawn to its end."""
+    tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
+
+
 def changes(tab, key: str, before: list[str]) -> None:
     eventually(lambda: pictures(tab, key) != before, f"the pictures of {key} change")
 
@@ -218,6 +223,7 @@ def test_sample_draws_and_downloads(lab: Laboratory, visit: Callable) -> None:
     tab.get_by_role("button", name="casino").click()
     tab.get_by_text("temperature 1, seed 1.").wait_for()
     changes(tab, "samples", before)
+    at_rest(tab)  # the button that stands there until then offers the pictures before
     with tab.expect_download() as awaited:
         tab.get_by_role("button", name="Download 36 images").click()
     with zipfile.ZipFile(awaited.value.path()) as archive:
