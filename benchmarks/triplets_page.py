@@ -26,17 +26,17 @@ import genlab
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+REST = 1500  # milliseconds between two presses
 PART = ".st-key-pixels-triplet-0"
 CLOCK = """part => {
-  const shown = () => [...document.querySelectorAll(`${part} img`)];
-  const before = shown().map(image => image.src).join();
+  const last = () => [...document.querySelectorAll(`${part} img`)].at(-1);  // a negative: it moves with its radius
+  const before = last().src;
   window.took = null;
   addEventListener("keydown", () => {
     const began = performance.now();
     const look = async () => {
-      const images = shown();
-      if (!images.length || images.map(image => image.src).join() === before) return setTimeout(look, 1);
-      await Promise.all(images.map(image => image.decode()));
+      if (!last() || last().src === before) return setTimeout(look, 2);
+      await last().decode();
       window.took = performance.now() - began;
     };
     look();
@@ -75,9 +75,8 @@ def press(page: Page) -> float:
     """Milliseconds from one key press to other pictures."""
     page.evaluate(CLOCK, PART)
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => window.took !== null", polling=20)
+    page.wait_for_timeout(REST)  # the page asks itself nothing meanwhile
     took: float = page.evaluate("() => window.took")
-    page.wait_for_timeout(700)  # let the rest of the page come to rest
     return took
 
 

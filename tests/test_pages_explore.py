@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from genlab.figures.images import Images
 from genlab.jobs.worker import Worker
 from genlab.latent import TRIPLET_PRESETS
 from genlab.runs.directory import RunDirectory
+from genlab.ui import memory
 from genlab.ui.explore_compare import differences, short_names
 from genlab.ui.explore_latent import _selected as selected
 from genlab.ui.explore_metrics import table
@@ -314,3 +316,16 @@ def test_numbers_of_images_are_read_or_refused() -> None:
         parse_numbers("1", 10, fewest=2)
     with pytest.raises(BadInputError, match="Choose 1 to 4 images"):
         parse_numbers("0-9", 10, most=4)
+
+
+def test_what_stays_is_spared_by_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()
+    monkeypatch.setattr(memory, "_known", 1)
+    memory.settle()
+    frozen = gc.get_freeze_count()
+    assert frozen > 10_000
+    kept = [[] for _ in range(1000)]
+    memory.settle()  # no new modules: nothing more is put aside
+    assert gc.get_freeze_count() == frozen
+    assert len(kept) == 1000
+    gc.unfreeze()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from genlab.ui import theme
+from genlab.ui.memory import settle
 from genlab.ui.messages import boundary
 from genlab.ui.state import get_workspace
 from genlab.workspace import app_root
@@ -123,3 +124,4 @@ def run_app(folder: Path) -> None:
             chosen.run()
     finally:
         _framed.reset(token)
+        settle()
