@@ -201,10 +201,12 @@ def test_training_goes_on_while_the_tab_is_closed(lab: Laboratory, visit: Callab
     eventually(lambda: epochs.count() == 1 and epochs.input_value() == quick, "the preset's values stand in the form")
     epochs.fill("40")
     epochs.press("Enter")
+    tab.get_by_text("Changed from the preset: epochs 40").wait_for()
+    at_rest(tab)  # what is typed into a field that is being drawn anew would be lost
     name = tab.get_by_label("Name of the run")
     name.fill("My first run")
     name.press("Enter")
-    tab.get_by_text("Changed from the preset: epochs 40").wait_for()
+    at_rest(tab)
     tab.get_by_role("button", name="Start training").click()
     tab.get_by_role("button", name="Watch it").click()
     tab.get_by_role("heading", name="My first run").wait_for()
