@@ -167,7 +167,7 @@ def pictures(tab, key: str) -> list[str]:
     return images.evaluate_all("images => images.map(image => image.src)")
 
 
-def at_rest(tab: Page) -> None:
+def at_rest(tab) -> None:
     """Wait until the page has been drawn to its end."""
     tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import shutil
@@ -202,7 +203,7 @@ def test_large_checkpoints_keep_no_snapshots_and_small_ones_a_bounded_number(
     kept = [checkpoint.step for checkpoint in checkpoints(tmp_path / "small")]
     assert len(kept) == 16 + 2
     assert kept[0] == 1
-    assert max(later - earlier for earlier, later in zip(kept, kept[1:], strict=False)) <= 4
+    assert max(later - earlier for earlier, later in itertools.pairwise(kept)) <= 4
     monkeypatch.setattr("genlab.runs.checkpoints.SNAPSHOT_BYTES", 10)
     (tmp_path / "large").mkdir()
     for step in range(1, 6):
@@ -213,7 +214,7 @@ def test_large_checkpoints_keep_no_snapshots_and_small_ones_a_bounded_number(
 def test_snapshots_are_spread() -> None:
     kept = evenly(list(range(0, 1000, 10)), 10)
     assert (len(kept), kept[0], kept[-1]) == (10, 0, 990)
-    assert max(later - earlier for earlier, later in zip(kept, kept[1:], strict=False)) <= 320
+    assert max(later - earlier for earlier, later in itertools.pairwise(kept)) <= 320
     assert evenly([1, 2], 5) == [1, 2]
 
 

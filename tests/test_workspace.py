@@ -16,7 +16,7 @@ from tiny import EM, images, losses, prepared, train
 from genlab.core.errors import BadInputError, FailedRunError, UnknownNameError
 from genlab.core.events import Progressed, Started
 from genlab.runs.sharing import share_folder
-from genlab.workspace import Run, Workspace, roots
+from genlab.workspace import Workspace, roots
 
 
 @pytest.fixture
