@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -30,8 +29,7 @@ def app(port: int, no_browser: bool, as_json: bool) -> None:
     url = f"http://{ADDRESS}:{port}"
     click.echo(json.dumps({"url": url, "health": f"{url}/_stcore/health", "pid": os.getpid()}) if as_json else url)
     sys.stdout.flush()
-    with contextlib.redirect_stdout(sys.stderr):
-        serve(port, no_browser)
+    serve(port, no_browser)
 
 
 def refuse_taken(port: int) -> None:
@@ -47,9 +45,7 @@ def refuse_taken(port: int) -> None:
 
 
 def serve(port: int, no_browser: bool) -> None:
-    """Run Streamlit in this process until it is interrupted."""
-    from streamlit.web import cli
-
+    """Become Streamlit's own process, whose chatter goes to standard error."""
     options = {
         "server.address": ADDRESS,
         "server.port": port,
@@ -58,4 +54,5 @@ def serve(port: int, no_browser: bool) -> None:
         "browser.serverAddress": ADDRESS,
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
-    cli.main(["run", "app.py", *flags], prog_name="streamlit", standalone_mode=False)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app.py", *flags])
