@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -267,8 +268,9 @@ def test_exported_triplets_are_those_sampled(lab: genlab.Workspace) -> None:
     assert rows[4]["anchor"] == "image 1"
     assert rows[4]["draw"] == 2
     assert rows[4]["negative code distance"] == pytest.approx(far)
-    with zipfile.ZipFile(io.BytesIO(triplet_zip(triplets, names))) as archive:
-        assert len(archive.namelist()) == 2 + 2 + 6 + 6 + 1
+    with zipfile.ZipFile(io.BytesIO(triplet_zip(triplets, names, {"seed": 3}))) as archive:
+        assert len(archive.namelist()) == 2 + 2 + 6 + 6 + 2
+        assert json.loads(archive.read("settings.json")) == {"seed": 3, "anchors": names}
         assert archive.read("distances.csv").decode().count("\n") == 7
         assert archive.read("00001-positive-2.png") == _png(triplets.positives.array[4])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -127,7 +128,7 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
         show_markup(picture, caption, key=f"triplet-{place}")
     _agreement(triplets, settings)
     _charts(run, triplets, chosen)
-    _takeaways(run, triplets, chosen.names, f"triplets-seed-{seed}")
+    _takeaways(run, triplets, chosen.names, settings, seed)
 
 
 def _slider(info: ParameterInfo) -> float:
@@ -239,8 +240,8 @@ def distance_rows(triplets: Triplets, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def triplet_zip(triplets: Triplets, names: list[str]) -> bytes:
-    """All pictures of the triplets, and their distances as CSV, in one archive."""
+def triplet_zip(triplets: Triplets, names: list[str], made: Mapping[str, Any]) -> bytes:
+    """All pictures of the triplets, their distances as CSV, and how they were `made` as JSON, in one archive."""
     draws = range(1, triplets.draws + 1)
     parts = {"anchor": triplets.anchors, "reconstruction": triplets.reconstructions}
     files = {f"{index:05d}-{role}": images[index] for role, images in parts.items() for index in range(len(names))}
@@ -251,6 +252,7 @@ def triplet_zip(triplets: Triplets, names: list[str]) -> bytes:
     archive = io.BytesIO(stacked.zip_bytes(list(files)))
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr("distances.csv", as_csv(distance_rows(triplets, names)))
+        file.writestr("settings.json", json.dumps({**made, "anchors": names}, indent=1))
     return archive.getvalue()
 
 
@@ -271,9 +273,10 @@ def triplet_npz(triplets: Triplets) -> bytes:
     return file.getvalue()
 
 
-def _takeaways(run: genlab.Run, triplets: Triplets, names: list[str], what: str) -> None:
-    stem = file_stem(run, what)
+def _takeaways(run: genlab.Run, triplets: Triplets, names: list[str], settings: TripletSettings, seed: int) -> None:
+    stem = file_stem(run, f"triplets-seed-{seed}")
+    made = {"run": run.id, "step": run.state.step, "seed": seed, "draws": triplets.draws, **settings.model_dump()}
     with st.container(horizontal=True, gap="small"):
-        offer("Pictures (zip)", lambda: triplet_zip(triplets, names), f"{stem}.zip")
+        offer("Pictures (zip)", lambda: triplet_zip(triplets, names, made), f"{stem}.zip")
         offer("Arrays (npz)", lambda: triplet_npz(triplets), f"{stem}.npz")
         offer("Distances (CSV)", lambda: as_csv(distance_rows(triplets, names)), f"{stem}.csv")
