@@ -264,6 +264,7 @@ def test_walks_are_shown_and_taken_away(lab: Laboratory, visit: Callable) -> Non
     tab.get_by_role("button", name=re.compile(r"^image 3 \(")).click()
     changes(tab, "walk", before)
     assert tab.get_by_role("textbox", name="Ends (numbers)").input_value().endswith(", 3")
+    at_rest(tab)
     with tab.expect_download() as awaited:
         tab.get_by_role("button", name="Film (GIF)").first.click()
     assert awaited.value.path().read_bytes()[:4] == b"GIF8"
