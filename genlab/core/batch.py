@@ -12,10 +12,14 @@ from genlab.core.shapes import Shape
 
 
 class Batch(NamedTuple):
-    """Images (B, C, H, W) float32 in [0, 1] and, where the set has them, labels (B,) int64."""
+    """Images (B, C, H, W) float32 in [0, 1] and, where the set has them, labels (B,) int64.
+
+    `second` holds images of a second, unpaired set (B, C, H, W), for models that learn from two.
+    """
 
     images: Tensor
     labels: Tensor | None
+    second: Tensor | None = None
 
 
 class Step(NamedTuple):

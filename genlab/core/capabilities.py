@@ -126,6 +126,14 @@ class Bounds(ABC):
         """`reconstruction` and `kl` (N,) in nats with one posterior draw an image; ELBO = −(their sum)."""
 
 
+class ImportanceWeighted(Bounds):
+    """Weighs codes drawn for an image, so that its likelihood can be estimated and not only bounded."""
+
+    @abstractmethod
+    def log_weights(self, images: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Logarithms of p(x, z_s) / q(z_s|x) for `count` draws z_s ~ q(z|x), (count, N) in nats."""
+
+
 class Classifies(ABC):
     """Gives the posterior over classes."""
 
@@ -142,6 +150,24 @@ class Imputes(ABC):
         """Images with the pixels where `known` (N, C, H, W) is False replaced by their expectation."""
 
 
+class Translates(ABC):
+    """Learns from two unpaired image sets, and turns images of the one kind into the other."""
+
+    @abstractmethod
+    def translate(self, images: Tensor, *, back: bool = False) -> Tensor:
+        """Images (N, C, H, W) of the first set as of the second; `back` goes from the second to the first."""
+
+
+class MixesStyles(ABC):
+    """Decodes codes level by level, so that an image can take its coarse traits from one code and its fine ones from another."""
+
+    style_levels: int
+
+    @abstractmethod
+    def mix_styles(self, coarse: Tensor, fine: Tensor, level: int) -> Tensor:
+        """Images (N, C, H, W) with the style of `coarse` (N, D) below `level` and that of `fine` (N, D) from there on."""
+
+
 CAPABILITIES: dict[str, type] = {
     "fits": Fits,
     "descends": Descends,
@@ -153,8 +179,11 @@ CAPABILITIES: dict[str, type] = {
     "has_prior": HasPrior,
     "scores": Scores,
     "bounds": Bounds,
+    "importance_weighted": ImportanceWeighted,
     "classifies": Classifies,
     "imputes": Imputes,
+    "translates": Translates,
+    "mixes_styles": MixesStyles,
 }
 
 

@@ -17,10 +17,11 @@ class Equation(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """What a logged number means and which way is better."""
+    """What a logged number means, which way is better, and the value to which theory leads, where there is one."""
 
     meaning: str
     direction: Literal["lower", "higher", "neither"] = "lower"
+    guide: float | None = None
 
 
 class Card(pydantic.BaseModel):
