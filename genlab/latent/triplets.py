@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Array = TypeVar("Array", "np.ndarray", "torch.Tensor")
 Step = Literal["log_var", "sigma"]
 StochasticRadius = Literal["off", "per_draw", "per_dimension"]
-BLOCK = 2**14  # numbers in a block
+BLOCK = 2**16  # numbers in a block
 
 
 class TripletSettings(Parameters):
@@ -135,17 +135,16 @@ def sample_triplet_codes(
         if factors is not None:
             inward = inward * factors[rows]
         for out, radius, toward_mean, u in sides:
-            offset = toward_mean - u[rows]  # + where u ≤ p, and at a tie
-            np.copysign(radius, offset, out=offset)
-            offset *= inward
-            np.add(codes[rows], offset, out=out[rows])
+            z = np.subtract(toward_mean, u[rows], out=out[rows])  # + where u ≤ p, and at a tie
+            np.copysign(radius, z, out=z)
+            z *= inward
+            z += codes[rows]
     return _as(positive, mean), _as(negative, mean)
 
 
 def _inward(sizes: np.ndarray, codes: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """|sizes| with the sign of the way to the middle: − where a code lies above it, + otherwise."""
-    inward: np.ndarray = middle - codes
-    inward += 0.0  # −0 becomes +0, so that a tie counts as below
+    inward: np.ndarray = (middle + 0.0) - codes  # a middle of −0 becomes +0, so that a tie counts as below
     return np.copysign(sizes, inward, out=inward)
 
 
