@@ -1,4 +1,4 @@
-.PHONY: app test lint types layers bench pretrain screenshots
+.PHONY: app test lint types layers bench pretrain screenshots docs
 
 app:
 	genlab app
@@ -23,3 +23,6 @@ pretrain:
 
 screenshots:
 	python docs/screenshots.py docs/images
+
+docs:
+	python docs/model_pages.py

@@ -51,6 +51,14 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
+def test_the_pages_of_the_models_are_what_their_cards_say() -> None:
+    """`python docs/model_pages.py` writes them again."""
+    result = subprocess.run(
+        [sys.executable, "docs/model_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_every_folder_of_the_package_is_described() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     folders = {path.parent.name for path in (ROOT / "genlab").glob("*/__init__.py")} - {"_app"}
