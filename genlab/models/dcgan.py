@@ -10,19 +10,10 @@ References:
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-
 from genlab.core.cards import Card, Equation
-from genlab.core.errors import BadInputError
-from genlab.core.model import Model
-from genlab.core.parameters import parameter
 from genlab.core.registry import register
-from genlab.core.shapes import Shape
-from genlab.nn.blocks import ConvDecoder, ConvEncoder
-from genlab.nn.ema import MovingAverage
-from genlab.nn.game import GAME_SCALARS, GameParameters, TwoPlayerGame
+from genlab.nn.convolutional_game import CONVOLUTIONAL_DEPARTURES, ConvolutionalGame
+from genlab.nn.game import GAME_SCALARS
 
 CARD = Card(
     title="Deep convolutional GAN",
@@ -47,9 +38,7 @@ CARD = Card(
         Equation("Averaged generator", r"\bar w\leftarrow\bar w+(1-\delta)(w-\bar w)", "[5]"),
     ),
     departures=(
-        "Any size from 8 pixels: maps are halved while both sides stay at least 3, and 16 channels instead of 128 "
-        "at the first level, so that it trains on a laptop.",
-        "Images are kept in [0, 1]; the players see 2x − 1, the range of tanh.",
+        *CONVOLUTIONAL_DEPARTURES,
         "Normal noise instead of uniform noise on [−1, 1], so that samples can be interpolated like any other code.",
         "The generator moves on the images that were just judged; Algorithm 1 draws new noise (an option).",
         "With the gradient penalty or spectral normalisation the critic has no batch normalisation: it must judge "
@@ -66,88 +55,6 @@ CARD = Card(
 )  # fmt: skip
 
 
-class DCGANParameters(GameParameters):
-    """The game, and the convolutions of its players."""
-
-    width: int = parameter(
-        16, "Channels of the largest maps; they double at each level, up to eight times.", minimum=4, maximum=256
-    )
-    spectral_norm: bool = parameter(False, "Divide each weight of the discriminator by its largest singular value.")
-    average: float = parameter(
-        0.999,
-        "Decay of the moving average of the generator that samples; 0 samples from the generator itself.",
-        minimum=0,
-        maximum=0.99999,
-        symbol=r"\delta",
-    )
-    fresh_noise: bool = parameter(False, "New noise for the generator's move; off reuses the images just judged, which is faster.", advanced=True)  # fmt: skip
-
-
-class Generator(nn.Module):
-    """Noise (N, latent_dim) to images (N, C, H, W) in [0, 1], through tanh."""
-
-    def __init__(self, shape: Shape, width: int, latent_dim: int) -> None:
-        super().__init__()
-        self.layers = ConvDecoder(shape, width, latent_dim, batch_norm=True)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Images in [0, 1]."""
-        return torch.tanh(self.layers(codes)).add(1).mul(0.5)
-
-
-class Critic(nn.Module):
-    """Images (N, C, H, W) in [0, 1] to logits (N,)."""
-
-    def __init__(self, shape: Shape, width: int, *, batch_norm: bool) -> None:
-        super().__init__()
-        self.layers = ConvEncoder(shape, width, batch_norm=batch_norm, norm_first=False, slope=0.2)
-        self.last = nn.Linear(self.layers.features, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """How real each image looks, before any activation."""
-        logits: Tensor = self.last(self.layers(2 * images - 1))
-        return logits.squeeze(1)
-
-
 @register("dcgan", CARD)
-class DCGAN(Model, TwoPlayerGame):
-    """A convolutional generator and a convolutional discriminator."""
-
-    Parameters = DCGANParameters
-
-    def __init__(self, shape: Shape, classes: int, parameters: DCGANParameters) -> None:
-        super().__init__(shape, classes, parameters)
-        if min(shape.height, shape.width) < 8:
-            raise BadInputError(f"DCGAN takes images of at least 8x8 pixels, and these are {shape}; enlarge them.")
-        self.p = p = parameters
-        self.latent_dim = p.latent_dim
-        self.generator = Generator(shape, p.width, p.latent_dim)
-        self.critic = Critic(shape, p.width, batch_norm=not (p.penalised or p.spectral_norm))
-        self.apply(initialise)
-        if p.spectral_norm:
-            for layer in self.critic.modules():
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    spectral_norm(layer)
-        self.averaged = MovingAverage(self.generator, p.average) if p.average else None
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] of noise (N, latent_dim), by the averaged generator where there is one."""
-        images: Tensor = (self.averaged or self.generator)(codes)
-        return images
-
-    def generator_moved(self) -> None:
-        """The moving average follows."""
-        if self.averaged is not None:
-            self.averaged.update(self.generator)
-
-
-def initialise(layer: nn.Module) -> None:
-    """Weights from N(0, 0.02²), scales of batch normalisation from N(1, 0.02²), biases 0 ([1] 4)."""
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(layer.weight, 0.0, 0.02)
-    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        nn.init.normal_(layer.weight, 1.0, 0.02)
-    else:
-        return
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+class DCGAN(ConvolutionalGame):
+    """A convolutional generator and a convolutional discriminator; any of the losses."""

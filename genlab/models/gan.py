@@ -12,7 +12,7 @@ References:
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from genlab.core.cards import Card, Equation
 from genlab.core.model import Model
@@ -98,8 +98,4 @@ class GAN(Model, TwoPlayerGame):
             nn.Linear(p.critic_hidden, 1),
             nn.Flatten(0),
         )
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Generated images (N, C, H, W) in [0, 1] of noise (N, latent_dim)."""
-        images: Tensor = self.generator(codes)
-        return images
+        self.begin()

@@ -75,6 +75,17 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """E‖∇D(x)‖² at real images, one squared norm for each image; weighed by γ/2, it is the penalty R1.
+
+    Equation (9) of Mescheder, Geiger & Nowozin, Which Training Methods for GANs do actually Converge?, 2018. As with
+    `gradient_penalty`, the critic must judge each image by itself.
+    """
+    points = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean()
+
+
 @torch.no_grad()
 def clip_weights(critic: nn.Module, limit: float) -> None:
     """Move every weight of the critic into [−limit, limit]."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from genlab.core.batch import Batch, Step
 from genlab.core.capabilities import Descends
@@ -19,7 +20,9 @@ from genlab.nn.adversarial import (
     generator_loss,
     gradient_penalty,
     judged,
+    r1_penalty,
 )
+from genlab.nn.ema import MovingAverage
 from genlab.nn.normal import StandardNormalPrior
 from genlab.nn.optimisers import adam
 
@@ -29,7 +32,9 @@ GAME_SCALARS = {
     "loss_generator": Scalar("What the generator minimises; on steps where it does not move, its value on the images just judged", "neither"),
     "d_real": Scalar("D(x), mean over real images: a probability, ½ at the optimum (minimax, non-saturating); otherwise the raw score", "neither"),
     "d_fake": Scalar("D(G(z)), mean over generated images: as D(x); the two meet when the discriminator cannot tell", "neither"),
-    "gradient_penalty": Scalar("E(‖∇D(x̂)‖ − 1)²; 0 when the critic is 1-Lipschitz along the lines between real and fake"),
+    "gradient_penalty": Scalar("E(‖∇D(x̂)‖ − 1)²; 0 when the critic is 1-Lipschitz along the lines between real and fake", guide=0.0),
+    "r1": Scalar("E‖∇D(x)‖² at real images; small when the discriminator is flat there"),
+    "distance": Scalar("E D(x) − E D(G(z)), the critic's estimate of the distance between real and generated images, in its own units", guide=0.0),
 }  # fmt: skip
 
 
@@ -68,67 +73,150 @@ class GameParameters(Parameters):
     )
     fresh_noise: bool = parameter(True, "New noise for the generator's move; off reuses the images just judged, which is faster.", advanced=True)  # fmt: skip
 
+    optimiser: Literal["adam", "rmsprop"] = parameter(
+        "adam", "Who takes the steps: Adam, or RMSprop, which keeps no momentum.", advanced=True
+    )
+    r1: float = parameter(
+        0.0, "Weight of the R1 penalty, the squared slope of the discriminator at real images; 0 leaves it out.",
+        minimum=0, maximum=1000, symbol=r"\gamma", advanced=True,
+    )  # fmt: skip
+    r1_every: int = parameter(
+        1, "Turns between two R1 penalties, each weighing as much more: cheaper, much the same.",
+        minimum=1, maximum=64, advanced=True,
+    )  # fmt: skip
+    spectral_norm: bool = parameter(
+        False, "Divide each weight of the discriminator by its largest singular value.", advanced=True
+    )
+    average: float = parameter(
+        0.0,
+        "Decay of the moving average of the generator that samples; 0 samples from the generator itself.",
+        minimum=0,
+        maximum=0.99999,
+        symbol=r"\delta",
+    )
+
     @property
     def penalised(self) -> bool:
         """Whether the critic's gradient is penalised, which rules out batch normalisation in it."""
         return self.loss == "wasserstein" and self.lipschitz == "gradient_penalty"
 
 
+class Turn(NamedTuple):
+    """What one turn is played on: real images (B, C, H, W), their labels (B,), codes (B, D) and the images made of them."""
+
+    number: int
+    real: Tensor
+    labels: Tensor | None
+    codes: Tensor
+    fake: Tensor
+
+
 class TwoPlayerGame(Descends, StandardNormalPrior):
     """Algorithm 1 of Goodfellow et al.: k moves of the discriminator, each on its own batch, then one of the generator.
 
-    A model sets `p`, `latent_dim`, `generator` (codes -> images in [0, 1]) and `critic` (images -> logits (N,)).
-    One training step is one batch of real images, so that the generator moves on every k-th step.
+    A model sets `p`, `latent_dim`, `generator` (codes -> images in [0, 1]) and `critic` (images -> logits (N,)),
+    and calls `begin`. One training step is one batch of real images, so that the generator moves on every k-th step.
     """
 
     p: GameParameters
     generator: nn.Module
     critic: nn.Module
+    averaged: MovingAverage | None
+
+    def begin(self) -> None:
+        """Called once both networks are built: constrain the critic's weights, start the moving average."""
+        if self.p.spectral_norm:
+            for layer in list(self.critic.modules()):
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    spectral_norm(layer)
+        self.averaged = MovingAverage(self.generator, self.p.average) if self.p.average else None
+
+    @property
+    def drawing(self) -> nn.Module:
+        """The generator that samples: the averaged one where there is one."""
+        return self.generator if self.averaged is None else self.averaged.network
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] of codes (N, latent_dim), by the averaged generator where there is one."""
+        images: Tensor = self.drawing(codes)
+        return images
 
     def players(self) -> dict[str, torch.optim.Optimizer]:
         """Two players: generator and discriminator."""
-        betas = (self.p.momentum, 0.999)
         return {
-            "generator": adam(self.generator.parameters(), self.p.learning_rate, betas=betas),
-            "discriminator": adam(self.critic.parameters(), self.p.critic_learning_rate, betas=betas),
+            "generator": self.stepping(self.generator.parameters(), self.p.learning_rate),
+            "discriminator": self.stepping(self.critic.parameters(), self.p.critic_learning_rate),
         }
+
+    def stepping(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        """The optimiser of one player."""
+        if self.p.optimiser == "rmsprop":
+            return torch.optim.RMSprop(list(weights), lr=rate, foreach=True)
+        return adam(weights, rate, betas=(self.p.momentum, 0.999))
+
+    def training_codes(self, count: int, labels: Tensor | None) -> Tensor:
+        """Codes (count, D) to train on, beside real images of these labels; draws from the prior by default."""
+        return self.sample_prior(count)
+
+    def judge(self, images: Tensor, turn: Turn) -> Tensor:
+        """Logits (N,) of the images of a turn."""
+        logits: Tensor = self.critic(images)
+        return logits
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """The discriminator moves; on every k-th step the generator answers the discriminator that has moved."""
         moves = (step.index + 1) % self.p.critic_steps == 0
         with torch.set_grad_enabled(moves and not self.p.fresh_noise):
-            fake = self.generator(self.sample_prior(len(batch.images)))
-        logged = self.move_discriminator(batch.images, fake, minimise)
+            codes = self.training_codes(len(batch.images), batch.labels)
+            turn = Turn(step.index, batch.images, batch.labels, codes, self.generator(codes))
+        logged = self.move_discriminator(turn, minimise)
         if moves:
-            logged["loss_generator"] = self.move_generator(fake, minimise)
+            logged["loss_generator"] = self.move_generator(turn, minimise)
         logged["loss"] = logged["loss_discriminator"] + logged["loss_generator"]
         return logged
 
-    def move_discriminator(self, real: Tensor, fake: Tensor, minimise: Callable[..., None]) -> dict[str, Tensor]:
+    def move_discriminator(self, turn: Turn, minimise: Callable[..., None]) -> dict[str, Tensor]:
         """One move of the discriminator; returns both players' losses before it, and D(x) and D(G(z))."""
-        p, targets = self.p, (self.p.a, self.p.b, self.p.c)
-        on_real, on_fake = self.critic(real), self.critic(fake)
-        loss = discriminator_loss(p.loss, on_real, on_fake, targets)
-        logged = {"d_real": judged(p.loss, on_real), "d_fake": judged(p.loss, on_fake)}
-        if p.penalised:
-            penalty = gradient_penalty(self.critic, real, fake)
-            loss = loss + p.penalty * penalty
-            logged["gradient_penalty"] = penalty.detach()
+        loss, logged = self.discriminator_objective(turn)
         minimise(discriminator=loss)
-        if p.loss == "wasserstein" and p.lipschitz == "clipping":
-            clip_weights(self.critic, p.clip)
-        logged["loss_discriminator"] = loss.detach()
-        logged["loss_generator"] = generator_loss(p.loss, on_fake.detach(), targets)
-        return logged
+        if self.p.loss == "wasserstein" and self.p.lipschitz == "clipping":
+            clip_weights(self.critic, self.p.clip)
+        return {**logged, "loss_discriminator": loss.detach()}
 
-    def move_generator(self, fake: Tensor, minimise: Callable[..., None]) -> Tensor:
-        """One move of the generator, on `fake` or on fresh noise; returns its loss before it."""
+    def move_generator(self, turn: Turn, minimise: Callable[..., None]) -> Tensor:
+        """One move of the generator, on the turn's images or on fresh noise; returns its loss before it."""
         if self.p.fresh_noise:
-            fake = self.generator(self.sample_prior(len(fake)))
-        loss = generator_loss(self.p.loss, self.critic(fake), (self.p.a, self.p.b, self.p.c))
+            codes = self.training_codes(len(turn.real), turn.labels)
+            turn = turn._replace(codes=codes, fake=self.generator(codes))
+        loss = self.generator_objective(turn)
         minimise(generator=loss)
-        self.generator_moved()
+        if self.averaged is not None:
+            self.averaged.update(self.generator)
         return loss.detach()
 
-    def generator_moved(self) -> None:
-        """Called after each move of the generator; nothing by default."""
+    def discriminator_objective(self, turn: Turn) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminator minimises in a turn, and what is logged of it."""
+        return self.contest(turn, self.judge(turn.real, turn), self.judge(turn.fake, turn))
+
+    def contest(self, turn: Turn, on_real: Tensor, on_fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss from its logits on the real and the generated images, with its penalties."""
+        p, targets = self.p, (self.p.a, self.p.b, self.p.c)
+        loss = discriminator_loss(p.loss, on_real, on_fake, targets)
+        logged = {"d_real": judged(p.loss, on_real), "d_fake": judged(p.loss, on_fake)}
+        logged["loss_generator"] = generator_loss(p.loss, on_fake.detach(), targets)
+        if p.loss == "wasserstein":
+            logged["distance"] = logged["d_real"] - logged["d_fake"]
+        if p.penalised:
+            penalty = gradient_penalty(lambda images: self.judge(images, turn), turn.real, turn.fake)
+            loss = loss + p.penalty * penalty
+            logged["gradient_penalty"] = penalty.detach()
+        if p.r1:  # lazily: a penalty every few turns stands for those between, in the loss and in what is logged
+            due = turn.number % p.r1_every == 0
+            slope = r1_penalty(lambda images: self.judge(images, turn), turn.real) if due else torch.zeros_like(loss)
+            loss = loss + 0.5 * p.r1 * p.r1_every * slope
+            logged["r1"] = p.r1_every * slope.detach()
+        return loss, logged
+
+    def generator_objective(self, turn: Turn) -> Tensor:
+        """What the generator minimises in a turn."""
+        return generator_loss(self.p.loss, self.judge(turn.fake, turn), (self.p.a, self.p.b, self.p.c))
