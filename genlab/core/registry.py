@@ -36,6 +36,19 @@ class Entry(NamedTuple):
         return capabilities(self.model)
 
     @property
+    def takes_two_sets(self) -> bool:
+        """Whether the model learns from a second image set beside the first."""
+        return "translates" in self.capabilities
+
+    def wrong_sets(self, second: bool) -> str:
+        """Why a run with or without a second image set cannot be, in one sentence; empty when it can."""
+        if self.takes_two_sets and not second:
+            return f"{self.card.title} learns from two image sets; choose a second one (second=…, or --second on the command line)."
+        if second and not self.takes_two_sets:
+            return f"{self.card.title} learns from one image set; leave the second one out, or choose a model that translates."
+        return ""
+
+    @property
     def parameters(self) -> dict[str, ParameterInfo]:
         """The parameters a person may choose: all but the fixed ones."""
         described = describe(self.model.Parameters)

@@ -23,6 +23,7 @@ from genlab.data.content import content_hash, digests, duplicate_groups, given_s
 if TYPE_CHECKING:
     import torch
 
+    from genlab.core.batch import Batches
     from genlab.data.loader import ArrayBatches
 
 FORMAT = 1
@@ -197,6 +198,12 @@ class ImageSet:
 
         return ArrayBatches(np.asarray(self.images), self.labels, self.splits, len(self.class_names))
 
+    def batches_with(self, second: ImageSet | None) -> Batches:
+        """The set as a training loop takes it, beside a second, unpaired one where the model learns from two."""
+        from genlab.data.loader import PairedBatches
+
+        return self.batches() if second is None else PairedBatches(self.batches(), second.batches())
+
     def tensor(self, indices: np.ndarray | Sequence[int] | None = None) -> torch.Tensor:
         """Images (N, C, H, W) float32 in [0, 1], all of them or those at `indices`."""
         import torch
@@ -215,6 +222,11 @@ class ImageSet:
                 f"Image set {self.name!r} has only one distinct image, and training needs at least "
                 f"{FEWEST_TO_TRAIN}; add more images and import again."
             )
+
+    def check_pair(self, second: ImageSet) -> None:
+        """Raise `BadInputError` for a second set that no model can learn from beside this one."""
+        second.check_trainable()
+        refuse_unlike(self.info, second.info)
 
     def _array(self, name: str, *, mapped: bool = False) -> np.ndarray:
         file = self.directory / f"{name}.npy"
@@ -239,6 +251,17 @@ def read_info(directory: Path | str) -> SetInfo:
     if info.format > FORMAT:
         raise BadInputError(f"{file} was written by a newer genlab (format {info.format}); update genlab to open it.")
     return info
+
+
+def refuse_unlike(first: SetInfo, second: SetInfo) -> None:
+    """Raise `BadInputError` where the images of two sets that belong together differ in size or in colour."""
+    if first.shape != second.shape:
+        height, width = first.shape[1:]
+        colour = "grey" if first.shape.channels == 1 else "colour"
+        raise BadInputError(
+            f"Both image sets must have images of one shape, and {first.name!r} has {first.shape} while {second.name!r} "
+            f"has {second.shape}; import the images of {second.name!r} again at {height}x{width} in {colour}."
+        )
 
 
 def open_set(directory: Path | str) -> ImageSet:

@@ -95,11 +95,13 @@ class Worker:
         config = self.run.config
         parameters, chosen = self.run.effective()
         settings = TrainingSettings(**chosen)
-        images = find_images(config.data, self.run.path.parent.parent / "datasets")
+        folder = self.run.path.parent.parent / "datasets"
+        images = find_images(config.data, folder)
         images.check_trainable()
+        second = find_images(config.second, folder) if config.second else None
         seed_everything(settings.seed)
         model = find(config.model).create(images.shape, len(images.class_names), **parameters)
-        training = Training(model, images.batches(), settings)
+        training = Training(model, images.batches_with(second), settings)
         self._go_on(training)
         return training
 

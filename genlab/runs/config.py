@@ -46,9 +46,22 @@ class RunConfig(pydantic.BaseModel):
     settings: dict[str, Any]
     preset: str
     data: DataReference
+    second: DataReference | None = None
     capabilities: tuple[str, ...]
     created: float
     versions: dict[str, str]
+
+    @property
+    def data_title(self) -> str:
+        """What pages call that which was learned from: the title of the image set, or of both."""
+        return self.data.title if self.second is None else f"{self.data.title} ⇄ {self.second.title}"
+
+    def without_paths(self) -> RunConfig:
+        """The same, silent on the folders where the images were: elsewhere they are found by name and hash."""
+        forgotten = {"data": self.data.model_copy(update={"path": ""})}
+        if self.second is not None:
+            forgotten["second"] = self.second.model_copy(update={"path": ""})
+        return self.model_copy(update=forgotten)
 
 
 class RunState(pydantic.BaseModel):

@@ -70,8 +70,7 @@ def unpack(file: Path, runs: Path) -> Path:
         final = runs / config.id
         if final.exists():
             raise BadInputError(f"The run {config.id} of {file.name} is here already.")
-        shared = config.model_copy(update={"data": config.data.model_copy(update={"path": ""})})
-        write_atomically(temporary / "config.json", shared.model_dump_json(indent=1).encode())
+        write_atomically(temporary / "config.json", config.without_paths().model_dump_json(indent=1).encode())
         last = max((getattr(event, "epoch", 0) for event in read_events(temporary / "events.jsonl")[0]), default=0)
         write_state(temporary, RunState(status="finished", epoch=last, message="Imported."))
         temporary.rename(final)

@@ -34,6 +34,7 @@ INSTEAD = {
     "has_prior": "a model with a prior over codes, such as a VAE or a GAN",
     "scores": "a model with an exact likelihood, such as naive Bayes",
     "bounds": "a model with a likelihood or a bound of it, such as a VAE or naive Bayes",
+    "translates": "a model that learned from two image sets, such as a CycleGAN",
 }
 
 
@@ -49,8 +50,8 @@ class Analyse:
             """The run's model."""
             ...
 
-        def can(self, *capabilities: str) -> bool:
-            """Whether the run's model can do all of these."""
+        def can(self, *capabilities: str | tuple[str, ...]) -> bool:
+            """Whether the run's model can do all of these; of those in a tuple, one."""
             ...
 
         def codes(self, points: Any) -> np.ndarray:

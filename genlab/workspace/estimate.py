@@ -30,14 +30,20 @@ class Estimate(NamedTuple):
     device: str
 
 
-def estimate(model: str, images: ImageSet, parameters: dict[str, Any], settings: dict[str, Any]) -> Estimate:
+def estimate(
+    model: str,
+    images: ImageSet,
+    parameters: dict[str, Any],
+    settings: dict[str, Any],
+    second: ImageSet | None = None,
+) -> Estimate:
     """Build the model and try a few of its steps; the noise of other work is left as it was."""
     import torch
 
     from genlab.core.capabilities import Fits
     from genlab.core.registry import find
     from genlab.core.settings import TrainingSettings
-    from genlab.data.loader import ArrayBatches
+    from genlab.data.loader import ArrayBatches, PairedBatches
     from genlab.training.loop import Training
 
     chosen = TrainingSettings(**settings)
@@ -46,11 +52,16 @@ def estimate(model: str, images: ImageSet, parameters: dict[str, Any], settings:
         fits, train = isinstance(network, Fits), images.splits["train"]
         few = train[:FEW] if fits else train
         data = ArrayBatches(images.images, images.labels, {"train": few}, len(images.class_names))
-        trial = Training(network, data, chosen.model_copy(update={"epochs": 100_000, "early_stopping": 0}))
+        other = second and ArrayBatches(second.images, None, {"train": second.splits["train"]})
+        trial = Training(
+            network,
+            PairedBatches(data, other) if other else data,
+            chosen.model_copy(update={"epochs": 100_000, "early_stopping": 0}),
+        )
         per_step, kept, ended = _try(trial)
     share = len(train) / len(few)
     steps = min(chosen.epochs, ended) if fits else chosen.epochs * trial.steps_per_epoch
-    batch = images.shape.values * 4 * (len(train) if fits else chosen.batch_size)
+    batch = images.shape.values * 4 * (len(train) if fits else chosen.batch_size) * (1 if second is None else 2)
     count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     return Estimate(count, steps, steps * per_step * share, _held(trial) + kept + batch, str(trial.device))
 

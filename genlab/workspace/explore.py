@@ -72,6 +72,16 @@ class Explore(Analyse):
         rebuilt = self.decode(self.encode(images).mean)
         return Images(rebuilt.array, f"Reconstructions of {len(rebuilt)} images by {self.title}, from their mean codes")
 
+    def translate(self, images: Any, *, back: bool = False) -> Images:
+        """Images of the first set's kind as images of the second's; `back` goes the other way."""
+        self._need("translate images", "translates")
+        model: Any = self.model()
+        given = pixels_for(model, images, self.title)
+        translated = through(model, lambda batch: model.translate(batch, back=back), given)
+        sets = [data.title for data in (self.config.data, self.config.second) if data]
+        source, target = sets[::-1] if back else sets
+        return Images(translated, f"{len(given)} images of “{source}” as “{target}”, by {self.title}")
+
     def codes(self, points: Any) -> np.ndarray:
         """Codes (N, D) of images, of codes, or of a whole number: the prior's draw with that seed."""
         if isinstance(points, int | np.integer):

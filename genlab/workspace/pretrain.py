@@ -27,6 +27,7 @@ class Recipe(NamedTuple):
     data: str
     preset: str
     values: dict[str, Any]
+    second: str | None = None
 
 
 PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 32, "preview_every": 10}
@@ -81,7 +82,15 @@ def _train(lab: Workspace, name: str) -> Run:
             flush=True,
         )
 
-    run = lab.prepare(recipe.model, recipe.data, preset=recipe.preset, name=recipe.name, device="cpu", **recipe.values)
+    run = lab.prepare(
+        recipe.model,
+        recipe.data,
+        second=recipe.second,
+        preset=recipe.preset,
+        name=recipe.name,
+        device="cpu",
+        **recipe.values,
+    )
     lab.runs.start_now(run)
     run.wait(progress=show)
     print(file=sys.stderr)
@@ -93,8 +102,7 @@ def _forget_paths(shipped: Path) -> None:
     from genlab.runs.config import read_config
     from genlab.runs.files import write_atomically
 
-    config = read_config(shipped)
-    data = config.data.model_copy(update={"path": ""})
+    config = read_config(shipped).without_paths()
     versions = {name: version for name, version in config.versions.items() if name != "platform"}
-    shared = config.model_copy(update={"id": shipped.name, "data": data, "versions": versions})
+    shared = config.model_copy(update={"id": shipped.name, "versions": versions})
     write_atomically(shipped / "config.json", shared.model_dump_json(indent=1).encode())

@@ -83,14 +83,20 @@ class Run(Explore):
         """What its model can do."""
         return self.config.capabilities
 
-    def can(self, *capabilities: str) -> bool:
-        """Whether its model has all of these capabilities."""
-        return set(capabilities) <= set(self.capabilities)
+    def can(self, *capabilities: str | tuple[str, ...]) -> bool:
+        """Whether its model has all of these capabilities; of those in a tuple, one will do."""
+        groups = [{names} if isinstance(names, str) else set(names) for names in capabilities]
+        return all(not group.isdisjoint(self.capabilities) for group in groups)
 
     @cached_property
     def images(self) -> ImageSet:
         """The image set it was trained on; `BadInputError` when it is gone."""
         return self.lab.images_of(self.config.data)
+
+    @cached_property
+    def second(self) -> ImageSet | None:
+        """The second image set it was trained on, where its model learns from two; `BadInputError` when it is gone."""
+        return self.lab.images_of(self.config.second) if self.config.second else None
 
     # watching
 

@@ -21,6 +21,7 @@ from genlab.workspace.roots import app_root
 from genlab.workspace.run import Run
 
 if TYPE_CHECKING:
+    from genlab.core.registry import Entry
     from genlab.data import ImageSet
     from genlab.workspace.estimate import Estimate
 
@@ -44,6 +45,7 @@ class Workspace:
         model: str,
         data: str | Path | ImageSet,
         *,
+        second: str | Path | ImageSet | None = None,
         preset: str = "default",
         name: str = "",
         at_once: bool = False,
@@ -51,38 +53,48 @@ class Workspace:
     ) -> Run:
         """Train a model on an image set, in a process of its own; returns as soon as that is begun.
 
-        The run waits while others train, unless it is to start `at_once`. `values` are parameters of the
-        model and settings of the training; they go before the preset's. Raises `BadInputError` with one
-        sentence for anything that cannot work.
+        A model that translates learns from a `second` set too, of images of the same shape. The run waits
+        while others train, unless it is to start `at_once`. `values` are parameters of the model and
+        settings of the training; they go before the preset's. Raises `BadInputError` with one sentence
+        for anything that cannot work.
         """
-        run = self.prepare(model, data, preset=preset, name=name, **values)
+        run = self.prepare(model, data, second=second, preset=preset, name=name, **values)
         self.runs.start_now(run) if at_once else self.runs.pump()
         return run
 
     def prepare(
-        self, model: str, data: str | Path | ImageSet, *, preset: str = "default", name: str = "", **values: Any
+        self,
+        model: str,
+        data: str | Path | ImageSet,
+        *,
+        second: str | Path | ImageSet | None = None,
+        preset: str = "default",
+        name: str = "",
+        **values: Any,
     ) -> Run:
         """Make a run's directory, queued and checked, without starting it."""
         from genlab.core.registry import find
 
         entry = find(model)
         parameters, settings = self.plan(model, preset, values)
-        images = self.datasets.resolve(data)
+        images, other = self._sets(entry, data, second)
         images.check_trainable()
         import torch
 
         with torch.random.fork_rng():
             entry.create(images.shape, len(images.class_names), **parameters)  # refuses shapes it does not take
+        learned_from = " and ".join(data.name for data in (images, other) if data)
         config = RunConfig(
             format=FORMAT,
             id=new_id(model),
-            name=unique_name(name or f"{model} on {images.name}", [run.name for run in self.runs]),
+            name=unique_name(name or f"{model} on {learned_from}", [run.name for run in self.runs]),
             model=model,
             title=entry.card.title,
             parameters=parameters,
             settings=settings,
             preset=preset,
             data=_reference(images),
+            second=other and _reference(other),
             capabilities=entry.capabilities,
             created=time.time(),
             versions=_versions(),
@@ -102,12 +114,35 @@ class Workspace:
         settings = validate(TrainingSettings, {**preset_shared, **shared}, of="the training").model_dump()
         return {key: value for key, value in parameters.items() if key not in entry.fixed}, settings
 
-    def estimate(self, model: str, data: str | Path | ImageSet, *, preset: str = "default", **values: Any) -> Estimate:
+    def estimate(
+        self,
+        model: str,
+        data: str | Path | ImageSet,
+        *,
+        second: str | Path | ImageSet | None = None,
+        preset: str = "default",
+        **values: Any,
+    ) -> Estimate:
         """What a run would take: parameters, steps, memory, and seconds measured on a few real steps."""
+        from genlab.core.registry import find
         from genlab.workspace.estimate import estimate
 
         parameters, settings = self.plan(model, preset, values)
-        return estimate(model, self.datasets.resolve(data), parameters, settings)
+        images, other = self._sets(find(model), data, second)
+        return estimate(model, images, parameters, settings, other)
+
+    def _sets(
+        self, entry: Entry, data: str | Path | ImageSet, second: str | Path | ImageSet | None
+    ) -> tuple[ImageSet, ImageSet | None]:
+        """The image set and, for a model that learns from two, the second one; refuses one too few or too many."""
+        if problem := entry.wrong_sets(second is not None):
+            raise BadInputError(problem)
+        images = self.datasets.resolve(data)
+        if second is None:
+            return images, None
+        other = self.datasets.resolve(second)
+        images.check_pair(other)
+        return images, other
 
     def compare(self, runs: Sequence[Run | str], metrics: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """One row a run: what it is, how it ended, and its metrics where they are defined."""
@@ -119,6 +154,7 @@ class Workspace:
                 "name": run.name,
                 "model": run.config.model,
                 "data": run.config.data.name,
+                **({"second": run.config.second.name} if run.config.second else {}),
             }
             row |= {"epochs": last.get("epoch", 0), "seconds": last.get("seconds", 0.0), "loss": last.get("loss")}
             rows.append(
