@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +19,9 @@ from genlab.core.batch import Batch, Step
 from genlab.core.capabilities import capabilities
 from genlab.core.errors import BadInputError
 from genlab.core.model import Model
-from genlab.nn.importance import importance_nll
+from genlab.nn.importance import NormalLatent, importance_nll, iwae_bound
 from genlab.nn.likelihoods import corrupt
+from genlab.nn.normal import DiagonalNormal
 from genlab.training.players import Minimiser, check_ownership
 
 SHAPE = (1, 4, 4)
@@ -322,7 +324,7 @@ def test_temperature_scales_the_prior() -> None:
 # --- importance sampling ---------------------------------------------------------------------------------------
 
 
-class LinearGaussian:
+class LinearGaussian(NormalLatent):
     """x = Wz + b + σε: the marginal is N(b, WWᵀ + σ²I), and with orthogonal columns the posterior is diagonal."""
 
     def __init__(self, off: float) -> None:
@@ -332,12 +334,13 @@ class LinearGaussian:
         self.weight, self.bias, self.sigma = basis * self.scale, 0.3, 0.25
         self.off = off
 
-    def encode(self, images: Tensor) -> Any:
-        from genlab.nn.normal import DiagonalNormal
-
+    def encode(self, images: Tensor) -> DiagonalNormal:
         variance = 1 / (1 + self.scale**2 / self.sigma**2)
         mean = (images.flatten(1) - self.bias) @ self.weight / self.sigma**2 * variance
         return DiagonalNormal(mean + self.off, (variance.log() + self.off).expand_as(mean))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return (codes @ self.weight.T + self.bias).view(-1, *SHAPE)
 
     def negative_log_likelihood(self, codes: Tensor, images: Tensor) -> Tensor:
         return -Normal(codes @ self.weight.T + self.bias, self.sigma).log_prob(images.flatten(1)).sum(1)
@@ -366,21 +369,51 @@ def test_with_a_wrong_posterior_more_samples_come_closer_from_above() -> None:
     torch.testing.assert_close(many, exact, rtol=0, atol=0.05)
 
 
-def test_samples_are_averaged_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 7, 14, 10_000])
+def test_weights_do_not_depend_on_how_they_are_blocked(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise is dealt out block by block: a loop over draws and images with that noise gives the same weights."""
     import genlab.nn.importance as importance
 
     model, images = LinearGaussian(off=0.2), some_images(3)
-    monkeypatch.setattr(importance, "BLOCK", 2 * images.numel())
-    found = importance_nll(model, images, 7, torch.Generator().manual_seed(0))
-    posterior, generator = model.encode(images), torch.Generator().manual_seed(0)
-    weights = []
-    for size in (2, 2, 2, 1):
-        noise = torch.randn(size, 3, 2, generator=generator, dtype=torch.float64)
-        for codes in posterior.mean + (0.5 * posterior.log_var).exp() * noise:
-            log_prior = Normal(0.0, 1.0).log_prob(codes).sum(1)
-            weights.append(log_prior - model.negative_log_likelihood(codes, images) - posterior.log_prob(codes))
-    assert len(weights) == 7
-    torch.testing.assert_close(found, -torch.stack(weights).exp().mean(0).log(), rtol=1e-10, atol=1e-10)
+    dealt: list[tuple[Tensor, Tensor]] = []
+    draw = DiagonalNormal.sample
+
+    def spy(posterior: DiagonalNormal, generator: torch.Generator | None = None) -> Tensor:
+        dealt.append((posterior.mean, draw(posterior, generator)))
+        return dealt[-1][1]
+
+    monkeypatch.setattr(importance, "AT_ONCE", at_once * 16)
+    monkeypatch.setattr(DiagonalNormal, "sample", spy)
+    found = model.log_weights(images, 7, torch.Generator().manual_seed(0))
+    assert found.shape == (7, 3)
+    assert max(codes.shape[0] * codes.shape[1] for _, codes in dealt) <= max(1, at_once)
+    posterior = model.encode(images)
+    for i, image in enumerate(images):
+        mine = [codes[:, (means[0] - posterior.mean[i]).abs().amax(1) < 1e-9] for means, codes in dealt]
+        weights = []
+        for code in torch.cat([codes.flatten(0, 1) for codes in mine]):
+            q = Normal(posterior.mean[i], (0.5 * posterior.log_var[i]).exp())
+            log_prior, log_q = Normal(0.0, 1.0).log_prob(code).sum(), q.log_prob(code).sum()
+            weights.append(log_prior - log_q - model.negative_log_likelihood(code[None], image[None])[0])
+        torch.testing.assert_close(found[:, i], torch.stack(weights), rtol=1e-10, atol=1e-10)
+
+
+def test_the_importance_weighted_bound_tightens_with_k_and_starts_at_the_elbo() -> None:
+    model, images = LinearGaussian(off=0.4), some_images(4)
+    weights = model.log_weights(images, 6000, torch.Generator().manual_seed(3))
+    bounds = {k: weights.view(-1, k, 4).logsumexp(1).sub(math.log(k)).mean(0) for k in (1, 2, 5, 50, 6000)}
+    for less, more in itertools.pairwise(bounds):  # the same draws in groups of k: Jensen, without luck
+        assert (bounds[more] > bounds[less]).all()
+    exact = -model.exact(images)
+    assert (bounds[50] < exact).all()
+    torch.testing.assert_close(bounds[6000], exact, rtol=0, atol=0.2)
+    torch.testing.assert_close(
+        iwae_bound(model, images, 6000, torch.Generator().manual_seed(3)), bounds[6000], rtol=1e-10, atol=1e-10
+    )
+    terms = torch.stack([sum(model.bound_terms(images).values()) for _ in range(2000)])
+    error = (terms.std(0) ** 2 / 2000 + weights.std(0) ** 2 / 6000).sqrt()
+    assert ((-terms.mean(0) - bounds[1]).abs() < 5 * error).all()
+    assert (exact - bounds[1] > 0.5).all()
 
 
 def test_the_vaes_likelihood_is_above_its_bound() -> None:

@@ -37,12 +37,10 @@ class Subject:
 
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
-        """What the model can do; "latent_density" where it also scores an image given a code."""
+        """What the model can do."""
         from genlab.core.capabilities import capabilities
-        from genlab.nn.importance import LatentDensity
 
-        scores_given_code = isinstance(self.model, LatentDensity)
-        return (*capabilities(type(self.model)), *(["latent_density"] if scores_given_code else []))
+        return capabilities(type(self.model))
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray | None]:

@@ -18,15 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, Step
-from genlab.core.capabilities import Bounds, Descends, EncodesNormal
+from genlab.core.capabilities import Descends
 from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
+from genlab.nn.importance import NormalLatent
 from genlab.nn.likelihoods import Corruption, bernoulli_log_likelihood, corrupt, gaussian_log_likelihood
 from genlab.nn.networks import Architecture, image_decoder, image_features
-from genlab.nn.normal import DiagonalNormal, StandardNormalPrior
+from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
 
 CARD = Card(
@@ -98,7 +99,7 @@ class VAEParameters(Parameters):
 
 
 @register("vae", CARD)
-class VAE(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
+class VAE(Model, Descends, NormalLatent):
     """Encoder and decoder trained together on the negative evidence lower bound."""
 
     Parameters = VAEParameters
@@ -136,12 +137,6 @@ class VAE(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
         if self.p.likelihood == "bernoulli":
             return -bernoulli_log_likelihood(logits, images)
         return -gaussian_log_likelihood(torch.sigmoid(logits), images, self.p.sigma)
-
-    def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """`reconstruction` and `kl` (N,) in nats, with one draw of z an image; ELBO = −(their sum)."""
-        posterior = self.encode(images)
-        reconstruction = self.negative_log_likelihood(posterior.sample(generator), images)
-        return {"reconstruction": reconstruction, "kl": posterior.kl().sum(1)}
 
     def weights(self, step: Step) -> tuple[float, float]:
         """(r, β·w) at a step: each grows linearly from 0 to its full value over its epochs."""

@@ -16,16 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, Step
-from genlab.core.capabilities import Bounds, Descends, EncodesNormal
+from genlab.core.capabilities import Descends
 from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
 from genlab.nn.adversarial import discriminator_loss, generator_loss, judged
+from genlab.nn.importance import NormalLatent
 from genlab.nn.likelihoods import bernoulli_log_likelihood, corrupt
 from genlab.nn.networks import image_decoder, image_features
-from genlab.nn.normal import DiagonalNormal, StandardNormalPrior
+from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
 
 CARD = Card(
@@ -120,7 +121,7 @@ class VAEGANParameters(Parameters):
 
 
 @register("vae_gan", CARD)
-class VAEGAN(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
+class VAEGAN(Model, Descends, NormalLatent):
     """Encoder, decoder and discriminator, moving at the same time."""
 
     Parameters = VAEGANParameters
@@ -146,11 +147,9 @@ class VAEGAN(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
         """Images (N, C, H, W) in [0, 1] of codes (N, latent_dim)."""
         return torch.sigmoid(self.decoder(codes))
 
-    def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """`reconstruction` (by pixels, whatever was trained) and `kl` (N,) in nats, with one draw of z an image."""
-        posterior = self.encode(images)
-        logits = self.decoder(posterior.sample(generator))
-        return {"reconstruction": -bernoulli_log_likelihood(logits, images), "kl": posterior.kl().sum(1)}
+    def negative_log_likelihood(self, codes: Tensor, images: Tensor) -> Tensor:
+        """−log p(x|z) by pixels, whatever was trained, in nats an image (N,)."""
+        return -bernoulli_log_likelihood(self.decoder(codes), images)
 
     def players(self) -> dict[str, torch.optim.Optimizer]:
         """Encoder, decoder and discriminator."""

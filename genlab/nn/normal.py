@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from genlab.core.capabilities import Decodes, HasPrior, Samples
+
+LOG_2_PI = math.log(2 * math.pi)
 
 
 class DiagonalNormal(NamedTuple):
@@ -31,8 +34,7 @@ class DiagonalNormal(NamedTuple):
     def log_prob(self, codes: Tensor) -> Tensor:
         """The log-density of `codes` (…, N, D), summed over dimensions: (…, N) nats."""
         scaled = (codes - self.mean).square() * torch.exp(-self.log_var)
-        constant = 1.8378770664093453  # log 2π
-        return -0.5 * (scaled + self.log_var + constant).sum(-1)
+        return -0.5 * (scaled + self.log_var + LOG_2_PI).sum(-1)
 
 
 class Point(NamedTuple):
@@ -40,6 +42,15 @@ class Point(NamedTuple):
 
     mean: Tensor
     log_var: None = None
+
+
+def standard_log_prob(codes: Tensor) -> Tensor:
+    """The log-density of `codes` (…, D) under N(0, I): (…) nats.
+
+    >>> round(standard_log_prob(torch.zeros(1, 2)).item(), 6)
+    -1.837877
+    """
+    return -0.5 * (codes.square().sum(-1) + codes.shape[-1] * LOG_2_PI)
 
 
 def normal_like(tensor: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, Step
-from genlab.core.capabilities import Bounds, Descends, EncodesNormal
+from genlab.core.capabilities import Descends
 from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.model import Model, need_multiple
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.shapes import Shape
+from genlab.nn.importance import NormalLatent
 from genlab.nn.likelihoods import gaussian_log_likelihood, squared_error
-from genlab.nn.normal import DiagonalNormal, StandardNormalPrior
+from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
 from genlab.nn.thesis_layers import MirroredDecoder, MirroredEncoder, initialise
 
@@ -100,7 +101,7 @@ class ThesisParameters(Parameters):
     learning_rate: float = parameter(5e-4, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 
 
-class ThesisVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
+class ThesisVAE(Model, Descends, NormalLatent):
     """Encoder, dense layer and decoder of [1], 5.2.1; subclasses give the head, `posterior`.
 
     It computes in the type of its weights: codes and images are float32 even where those are bfloat16.
@@ -139,14 +140,9 @@ class ThesisVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Bounds):
         """Images (N, C, H, W) in [0, 1] of codes (N, D)."""
         return self.render(codes).clamp(max=1)
 
-    def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """`reconstruction` and `kl` (N,) in nats, with one draw of z an image; ELBO = −(their sum).
-
-        The squared error is −log p(x|z) of a normal with variance ½, but for the constant ½ log π a value, added here.
-        """
-        posterior = self.encode(images)
-        reconstruction = -gaussian_log_likelihood(self.render(posterior.sample(generator)), images, math.sqrt(0.5))
-        return {"reconstruction": reconstruction, "kl": posterior.kl().sum(1)}
+    def negative_log_likelihood(self, codes: Tensor, images: Tensor) -> Tensor:
+        """−log p(x|z) in nats an image (N,): the squared error as a normal of variance ½, with its constant."""
+        return -gaussian_log_likelihood(self.render(codes), images, math.sqrt(0.5))
 
     def players(self) -> dict[str, torch.optim.Optimizer]:
         """One player: encoder and decoder together."""
