@@ -71,6 +71,7 @@ CARD = Card(
         "loss_discriminator": Scalar("−log D(x) − log(1 − D(x')); log 4 = 1.386 when it can only guess", "neither"),
         "d_real": Scalar("D(x), mean probability over real images; ½ when it can only guess", "neither"),
         "d_fake": Scalar("D(x'), mean probability over decoded images; ½ when it can only guess", "neither"),
+        "reconstruction_at_mean": Scalar("−log p(x|z) of clean held-out images with z = μ, nats an image: what the paper calls test loss, less its KL"),
     },
     presets={
         "quick": {"epochs": 15, "batch_size": 64},
@@ -194,5 +195,6 @@ class VAEGAN(Model, Descends, NormalLatent):
         return losses, {**logged, "loss": losses["encoder"].detach() + fooling.detach()}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The same terms on held-out images, with one random code each."""
-        return self.objectives(batch.images)[1]
+        """The same terms on held-out images, with one random code each, and R of clean images with z = μ."""
+        at_mean = self.negative_log_likelihood(self.encode(batch.images).mean, batch.images).mean()
+        return {**self.objectives(batch.images)[1], "reconstruction_at_mean": at_mean}
