@@ -1,4 +1,4 @@
-"""Naive Bayes, Gaussian naive Bayes and Gaussian mixtures against scikit-learn, loops and sums over all images."""
+"""Density models against scikit-learn, loops, dense algebra and sums over all images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import genlab
 from genlab.core.batch import Batch
 from genlab.core.errors import BadInputError
 from genlab.core.model import Model
+
+KINDS = {"full": "full", "diagonal": "diag", "spherical": "spherical", "tied": "tied"}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,284 @@ def fitted(name: str, batch: Batch, classes: int = 10, iterations: int = 1, **va
     for _ in model.fit(batch, iterations=iterations):
         pass
     return model
+
+
+# --- multinomial -----------------------------------------------------------------------------------------------
+
+
+def every_image(levels: int, values: int = 4) -> torch.Tensor:
+    """All images of 2x2 pixels, in the middle of each level."""
+    greys = [(level + 0.5) / levels for level in range(levels)]
+    return torch.tensor(list(itertools.product(greys, repeat=values))).view(-1, 1, 2, values // 2)
+
+
+def counted(images: torch.Tensor, levels: int) -> list[tuple[int, ...]]:
+    return [tuple(min(int(v * levels), levels - 1) for v in image.flatten().tolist()) for image in images]
+
+
+@pytest.mark.parametrize("spread", ["each", "together"])
+@pytest.mark.parametrize(("levels", "classes"), [(2, 3), (2, 0), (3, 3)])
+def test_multinomial_counts_whole_images(levels: int, classes: int, spread: str) -> None:
+    torch.manual_seed(1)
+    batch = Batch(torch.rand(30, 1, 2, 2), torch.arange(30) % 3)
+    model = fitted("multinomial", batch, classes, levels=levels, spread=spread, smoothing=0.7)
+    every, kinds = every_image(levels), levels**4
+    volume = 1 if levels == 2 else levels**-4
+    a = 0.7 if spread == "each" else 0.7 / kinds
+    expected = torch.zeros(kinds, max(1, classes), dtype=torch.float64)
+    for c in range(max(1, classes)):
+        mine = [seen for i, seen in enumerate(counted(batch.images, levels)) if not classes or i % 3 == c]
+        for i, image in enumerate(counted(every, levels)):
+            expected[i, c] = (mine.count(image) + a) / (len(mine) + a * kinds) / max(1, classes) / volume
+    torch.testing.assert_close(model.log_joint(every), expected.log(), rtol=1e-12, atol=1e-12)
+    assert model.log_likelihood(every).exp().sum().item() * volume == pytest.approx(1, abs=1e-12)
+    assert model.pixel_measure == ("binary" if levels == 2 else "density")
+
+
+def test_images_never_seen_all_get_the_same_mass(digits: Batch) -> None:
+    half = Batch(digits.images[:900], digits.labels[:900])
+    (scalars,) = genlab.create("multinomial", (1, 8, 8), 10).fit(half, iterations=1)
+    model = fitted("multinomial", half)
+    seen, asked = set(counted(half.images, 2)), counted(digits.images, 2)
+    scores = model.log_likelihood(digits.images)
+    unseen = torch.tensor([image not in seen for image in asked])
+    assert 0 < int((~unseen[900:]).sum()) < 900  # a few of the others look the same after rounding
+    noise = torch.rand(50, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([scores[unseen], model.log_likelihood(noise)])
+    torch.testing.assert_close(both, both[:1].expand_as(both), rtol=0, atol=1e-12)
+    assert scores[~unseen].min() > both[0] + 30
+    assert scalars["distinct"] == len(seen)
+    share = [1 / ((half.labels == c).sum().item() + 1) * (half.labels == c).double().mean().item() for c in range(10)]
+    assert scalars["noise"] == pytest.approx(sum(share), rel=1e-9)
+
+
+def test_numbers_of_images_beyond_all_floats_stay_finite() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(12, 3, 32, 32)
+    for spread, share in (("each", 1), ("together", 1 / 5)):
+        model = fitted("multinomial", Batch(images, torch.arange(12) % 3), 3, levels=256, spread=spread)
+        assert torch.isfinite(model.log_likelihood(torch.cat([images, torch.rand(3, 3, 32, 32)]))).all()
+        assert torch.isfinite(model.impute(images, images > 0.3)).all()
+        drawn = {tuple(row) for row in (model.sample(400, generator=torch.Generator().manual_seed(0)).flatten(1) * 255).round().int().tolist()}  # fmt: skip
+        memorised = {tuple(row) for row in (images.flatten(1) * 256).floor().int().tolist()}
+        assert bool(drawn & memorised) == (spread == "together")
+        assert len(drawn - memorised) / 400 == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 3.0])
+def test_multinomial_draws_images_as_often_as_it_says(temperature: float) -> None:
+    torch.manual_seed(2)
+    batch = Batch((torch.rand(24, 1, 2, 2) < 0.3).float(), torch.arange(24) % 2)
+    model = fitted("multinomial", batch, 2, spread="each", smoothing=0.5)
+    theta = model.log_joint(every_image(2))[:, 1]
+    share = (theta / temperature).softmax(0)
+    labels = torch.ones(20_000, dtype=torch.long)
+    drawn = model.sample_labels(labels, temperature=temperature, generator=torch.Generator().manual_seed(0))
+    number = (drawn.flatten(1) @ torch.tensor([8.0, 4.0, 2.0, 1.0])).long()
+    frequency = torch.bincount(number, minlength=16) / 20_000
+    assert ((frequency - share).abs() < 5 * (share * (1 - share) / 20_000).sqrt() + 1e-9).all()
+    cold = model.sample_labels(labels[:3], temperature=0)
+    best = every_image(2)[theta.argmax()].round()
+    assert torch.equal(cold, best.expand(3, -1, -1, -1))
+
+
+@pytest.mark.parametrize("spread", ["each", "together"])
+def test_multinomial_imputes_the_average_over_all_completions(spread: str) -> None:
+    torch.manual_seed(3)
+    batch = Batch(torch.rand(40, 1, 2, 2), torch.arange(40) % 3)
+    model = fitted("multinomial", batch, 3, levels=3, spread=spread)
+    images, known = torch.rand(6, 1, 2, 2), torch.rand(6, 1, 2, 2) < 0.6
+    every = every_image(3)
+    mass, values = model.log_likelihood(every).exp(), torch.tensor(counted(every, 3)).double() / 2
+    for image, seen, filled in zip(images, known, model.impute(images, known), strict=True):
+        own = torch.tensor(counted(image[None], 3)).expand(81, -1)
+        agrees = ((own == torch.tensor(counted(every, 3))) | ~seen.flatten()).all(1)
+        mean = (mass * agrees) @ values / mass[agrees].sum()
+        expected = torch.where(seen.flatten(), image.flatten().double(), mean)
+        torch.testing.assert_close(filled.flatten().double(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_checkpoint_brings_as_many_images_as_it_has(digits: Batch) -> None:
+    model = fitted("multinomial", digits)
+    again = genlab.create("multinomial", (1, 8, 8), 10)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.log_joint(digits.images), model.log_joint(digits.images))
+    again.load_state_dict(fitted("multinomial", Batch(digits.images[:7], digits.labels[:7])).state_dict())
+    assert len(again.patterns) == 7
+    assert genlab.create("multinomial", (1, 8, 8), 10).sample(2).shape == (2, 1, 8, 8)  # nothing but noise yet
+
+
+def test_too_many_images_to_keep_are_refused(digits: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genlab.models.multinomial.LARGEST", 64 * 1000)
+    with pytest.raises(BadInputError, match=r"keeps every distinct image.*fewer or smaller"):
+        fitted("multinomial", digits, levels=16)
+
+
+def test_tennis_is_counted_as_in_the_paper() -> None:
+    from genlab.nn.tennis import cells, days
+
+    assert len(days()) == 14
+    assert sum(day["play"] == "Yes" for day in days()) == 9
+    table = cells()
+    assert len(table) == 36
+    assert len({tuple(cell[name] for name in ("outlook", "temperature", "humidity", "wind")) for cell in table}) == 36
+    assert [cell["n"] for cell in table].count(1) == 14
+    assert {cell["printed"] for cell in table} == {1 / 15, 2 / 15}
+    assert {cell["smoothed"] for cell in table} == {1 / 50, 2 / 50}
+    assert sum(cell["smoothed"] for cell in cells(0.25)) == pytest.approx(1, abs=1e-12)
+    card = genlab.core.registry.find("multinomial").card
+    assert [len(example.rows) for example in card.examples] == [14, 36]
+
+
+# --- Gaussian discriminant analysis ----------------------------------------------------------------------------
+
+
+def agrees_with(oracle: object, model: Model, x: np.ndarray, images: torch.Tensor) -> None:
+    np.testing.assert_allclose(model.log_prior.exp().numpy(), oracle.priors_, rtol=1e-12)
+    posterior = torch.from_numpy(oracle.predict_log_proba(x))
+    torch.testing.assert_close(model.classify(images).exp(), posterior.exp(), rtol=0, atol=1e-8)
+    likely = posterior > -30
+    torch.testing.assert_close(model.classify(images)[likely], posterior[likely], rtol=1e-7, atol=1e-7)
+    assert np.array_equal(model.classify(images).argmax(1).numpy(), oracle.predict(x))
+
+
+@pytest.mark.parametrize("shrinkage", [0.05, 0.5])
+@pytest.mark.parametrize("pca", [0, 12])
+def test_a_shared_covariance_equals_scikit_learns_linear_discriminant_analysis(
+    digits: Batch, pca: int, shrinkage: float
+) -> None:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    model = fitted("gda", digits, covariance="shared", shrinkage=shrinkage, pca=pca)
+    z = model.space.project(digits.images)[0].numpy()
+    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, store_covariance=True)
+    oracle.fit(z, digits.labels.numpy())
+    np.testing.assert_allclose(model.covariances[0].numpy(), oracle.covariance_, rtol=1e-9, atol=2e-9)
+    model.covariances.copy_(torch.from_numpy(oracle.covariance_))  # without the tiny floor, to compare posteriors
+    np.testing.assert_allclose(model.means.numpy(), oracle.means_, rtol=1e-9, atol=1e-12)
+    agrees_with(oracle, model, z, digits.images)
+
+
+def test_a_covariance_for_each_class_equals_scikit_learns_quadratic_discriminant_analysis(digits: Batch) -> None:
+    from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+
+    model = fitted("gda", digits, shrinkage=0.0, pca=15)
+    z = model.space.project(digits.images)[0].numpy()
+    oracle = QuadraticDiscriminantAnalysis(store_covariance=True).fit(z, digits.labels.numpy())
+    for label, own in enumerate(model.covariances.numpy()):
+        np.testing.assert_allclose(own, np.cov(z[digits.labels == label].T, bias=True), rtol=1e-9, atol=2e-9)
+    model.covariances.copy_(torch.from_numpy(np.stack(oracle.covariance_)))  # whose divisor depends on its version
+    agrees_with(oracle, model, z, digits.images)
+
+
+def test_with_a_shared_covariance_the_posterior_is_the_sigmoid_of_a_line(digits: Batch) -> None:
+    pair = digits.labels < 2
+    batch = Batch(digits.images[pair], digits.labels[pair])
+    model = fitted("gda", batch, 2, covariance="shared", pca=0)
+    inverse, (first, second) = model.covariances[0].inverse(), model.means
+    weights = inverse @ (second - first)
+    offset = 0.5 * (first @ inverse @ first - second @ inverse @ second) + model.log_prior[1] - model.log_prior[0]
+    x = batch.images.flatten(1).double() - model.space.centre
+    torch.testing.assert_close(model.classify(batch.images)[:, 1].exp(), torch.sigmoid(x @ weights + offset))
+    bent = fitted("gda", batch, 2, pca=0)
+    line = torch.stack([batch.images[0], (batch.images[0] + batch.images[1]) / 2, batch.images[1]])
+    odds = torch.stack([(joint[:, 1] - joint[:, 0]) for joint in (model.log_joint(line), bent.log_joint(line))])
+    gaps = odds[:, 1] - (odds[:, 0] + odds[:, 2]) / 2
+    assert abs(gaps[0]) < 1e-4 < 1 < abs(gaps[1])
+
+
+def test_discriminant_analysis_is_a_density_over_pixels_with_the_moments_it_draws(digits: Batch) -> None:
+    from torch.distributions import MultivariateNormal
+
+    model = fitted("gda", digits, pca=9)
+    expected = torch.stack(
+        [log + MultivariateNormal(*moments).log_prob(digits.images.flatten(1).double()) for log, *moments in dense(model)], 1
+    )  # fmt: skip
+    torch.testing.assert_close(model.log_joint(digits.images), expected, rtol=1e-9, atol=1e-7)
+    grey = Batch(0.4 + 0.2 * digits.images, digits.labels)
+    model = fitted("gda", grey, pca=9)
+    draw = model.sample_labels(torch.full((20_000,), 4), generator=torch.Generator().manual_seed(0)).flatten(1).double()
+    torch.testing.assert_close(draw.mean(0), model.space.restore(model.means[4:5])[0], rtol=0, atol=5e-3)
+    covariance = model.space.axes.T @ model.covariances[4] @ model.space.axes
+    torch.testing.assert_close(draw.T.cov(), covariance, rtol=0.1, atol=5e-4)
+
+
+def test_a_class_never_seen_leaves_discriminant_analysis_finite(digits: Batch) -> None:
+    for covariance in ("shared", "per_class"):
+        model = fitted("gda", digits, 11, covariance=covariance)
+        assert torch.isfinite(model.log_likelihood(digits.images)).all()
+        assert model.classify(digits.images)[:, 10].isneginf().all()
+        assert torch.isfinite(model.impute(digits.images[:5], digits.images[:5] > 0.5)).all()
+        with pytest.raises(BadInputError, match="Class 10 had no training images"):
+            model.sample_labels(torch.tensor([10]))
+    with pytest.raises(BadInputError, match="discriminant analysis takes full covariances of at most 1 GiB"):
+        genlab.create("gda", (3, 64, 100), 2, pca=0)
+
+
+# --- missing pixels of all Gaussian models ---------------------------------------------------------------------
+
+
+def dense(model: Model) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Log-weight, mean and covariance over pixels of every component, written out."""
+    if not hasattr(model, "space"):
+        return [(w, m, v.diag()) for w, m, v in zip(model.log_prior, model.means, model.variances, strict=True)]
+    space, values = model.space, model.shape.values
+    axes = space.axes if space.reduced else torch.eye(values).double()
+    outside = space.noise * (torch.eye(values).double() - axes.T @ axes)
+    parts = []
+    for k, (weight, mean) in enumerate(zip(model.log_weights, model.means, strict=True)):
+        covariance = model.covariances[0 if len(model.covariances) == 1 else k]
+        matrix = covariance if covariance.ndim == 2 else covariance.diag()
+        parts.append((weight, space.centre + mean @ axes, axes.T @ matrix @ axes + outside))
+    return parts
+
+
+def conditional_expectation(model: Model, image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """E[x | known pixels] from dense blocks of every component's covariance."""
+    from torch.distributions import MultivariateNormal
+
+    logs, means = [], []
+    for weight, mean, covariance in dense(model):
+        inside = covariance[known][:, known]
+        away = image[known] - mean[known]
+        logs.append(weight + (MultivariateNormal(mean[known], inside).log_prob(image[known]) if known.any() else 0))
+        means.append(mean + covariance[:, known] @ torch.linalg.solve(inside, away))
+    return torch.stack(logs).softmax(0) @ torch.stack(means)
+
+
+CASES = [("gaussian_naive_bayes", {}), ("gaussian_naive_bayes", {"variance": "shared"})]
+CASES += [("gda", {"covariance": kind, "pca": pca}) for kind in ("shared", "per_class") for pca in (0, 6)]
+CASES += [("gmm", {"covariance": kind, "pca": pca, "components": 2}) for kind in KINDS for pca in (0, 6)]
+CASES += [("gmm", {"components": 3, "pca": 5, "by_class": False})]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize(("name", "values"), CASES, ids=str)
+def test_missing_pixels_are_the_conditional_expectation(
+    digits: Batch, name: str, values: dict[str, object], alike: bool
+) -> None:
+    torch.manual_seed(4)
+    grey = 0.4 + 0.2 * digits.images  # far from 0 and 1, where expectations are cut off
+    model = fitted(name, Batch(grey, digits.labels), iterations=4, **values)
+    images = 0.4 + 0.2 * torch.rand(4, 1, 8, 8)
+    images[:2] = grey[:2]
+    known = (torch.rand(1 if alike else 4, 1, 8, 8) < 0.6).expand(4, -1, -1, -1).clone()
+    if not alike:
+        known[1] = True
+        known[2] = False  # nothing known: the mean of all
+    filled = model.impute(images.masked_fill(~known, math.nan), torch.ones_like(known))
+    torch.testing.assert_close(filled, model.impute(images, known), rtol=0, atol=0)
+    for image, seen, own in zip(images.double().flatten(1), known.flatten(1), filled.flatten(1), strict=True):
+        expected = torch.where(seen, image, conditional_expectation(model, image, seen))
+        torch.testing.assert_close(own.double(), expected, rtol=0, atol=2e-6)
+
+
+def test_few_images_fill_fewer_axes_than_asked_for(digits: Batch) -> None:
+    model = fitted("gda", Batch(digits.images[:12], digits.labels[:12] % 2), 2, pca=50)
+    assert int(model.space.rank) == 10  # centred, and one direction is left out
+    filled = model.impute(digits.images[:3], torch.arange(8) < 4)
+    assert torch.equal(filled[..., :4], digits.images[:3, ..., :4])
+    assert torch.isfinite(filled).all()
 
 
 # --- naive Bayes -----------------------------------------------------------------------------------------------
@@ -224,8 +504,6 @@ def test_gaussian_naive_bayes_gives_an_empty_class_the_moments_of_all(digits: Ba
 
 
 # --- Gaussian mixtures -----------------------------------------------------------------------------------------
-
-KINDS = {"full": "full", "diagonal": "diag", "spherical": "spherical", "tied": "tied"}
 
 
 def as_scikit_learn(kind: str, covariances: torch.Tensor) -> np.ndarray:
@@ -445,7 +723,7 @@ def test_a_mixture_of_few_large_images_with_duplicates_is_finite() -> None:
 def test_one_image_is_enough(copies: int) -> None:
     torch.manual_seed(7)
     images = torch.rand(1, 1, 8, 8).expand(copies, -1, -1, -1)
-    for name in ("gmm", "gaussian_naive_bayes", "naive_bayes"):
+    for name in ("gmm", "gda", "gaussian_naive_bayes", "naive_bayes", "multinomial"):
         model = fitted(name, Batch(images, None), 0)
         assert torch.isfinite(model.log_likelihood(images)).all()
         assert torch.isfinite(model.sample(2)).all()

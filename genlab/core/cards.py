@@ -24,6 +24,14 @@ class Scalar(NamedTuple):
     guide: float | None = None
 
 
+class Example(NamedTuple):
+    """A table that works a model out by hand, and the sentences that say what to see in it; all rows have the same names."""
+
+    title: str
+    caption: str
+    rows: tuple[Mapping[str, Any], ...]
+
+
 class Card(pydantic.BaseModel):
     """Title, source, equations, departures, logged scalars and presets of one registered model.
 
@@ -44,3 +52,4 @@ class Card(pydantic.BaseModel):
     scalars: Mapping[str, Scalar]
     presets: Mapping[str, Mapping[str, Any]] = {}
     sizes: str = "any size, grey or colour"
+    examples: tuple[Example, ...] = ()

@@ -22,7 +22,9 @@ from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
+from genlab.nn.completion import log_known
 from genlab.nn.density import ClassConditional, in_blocks
+from genlab.nn.mixture import Mixture
 from genlab.nn.normal import normal_like
 
 CARD = Card(
@@ -40,6 +42,7 @@ CARD = Card(
         Equation("Mean", r"\hat\mu_{c,k}=\frac{1}{N_c}\sum_{i:\,y_i=c}x_{i,k}", "[1] 3.3"),
         Equation("Variance of a class", r"\hat\sigma^2_{c,k}=\frac{1}{N_c}\sum_{i:\,y_i=c}(x_{i,k}-\hat\mu_{c,k})^2+\epsilon", "[1] 3.3"),
         Equation("Shared variance", r"\hat\sigma^2_{k}=\frac{1}{N}\sum_{i}(x_{i,k}-\hat\mu_{y_i,k})^2+\epsilon", "[1] 3.3"),
+        Equation("Missing pixels", r"\mathbb{E}[x_k\mid x_{\text{known}}]=\sum_c p(c\mid x_{\text{known}})\,\hat\mu_{c,k}", "Bayes' rule"),
         Equation("Added variance", r"\epsilon=s\,\max_k\mathrm{Var}(x_k)", "the smoothing s of scikit-learn"),
     ),
     departures=(
@@ -113,3 +116,8 @@ class GaussianNaiveBayes(ClassConditional, Fits):
         means, deviations = self.means[labels], self.variances[labels].sqrt()
         images = means + temperature * deviations * normal_like(means, generator)
         return images.clamp(0, 1).view(-1, *self.shape).to(torch.get_default_dtype())
+
+    def expect(self, images: Tensor, known: Tensor) -> Tensor:
+        """Σ_c p(c|known pixels) μ_c, (N, values): given its class, a pixel tells nothing about another."""
+        logs = log_known(Mixture(self.log_prior, self.means, self.variances), images.flatten(1), known.flatten(1))
+        return logs.softmax(1) @ self.means

@@ -21,13 +21,11 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.capabilities import Fits
 from genlab.core.cards import Card, Equation, Scalar
-from genlab.core.errors import BadInputError
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.density import ClassConditional, draw_categories
+from genlab.nn.gaussians import GaussianClasses
 from genlab.nn.mixture import Mixture, assign_to_centres, expect, maximise
-from genlab.nn.principal import PrincipalSpace
 
 CARD = Card(
     title="Gaussian mixture",
@@ -45,6 +43,7 @@ CARD = Card(
         Equation("E-step: responsibilities", r"\gamma_k(x)=\frac{\pi_k\,\mathcal N(x;\mu_k,\Sigma_k)}{\sum_j\pi_j\,\mathcal N(x;\mu_j,\Sigma_j)}", "[1] 3.5, [2] (9.23)"),
         Equation("M-step", r"\pi_k=\frac{N_k}{N},\quad\mu_k=\frac1{N_k}\sum_n\gamma_{nk}x_n,\quad\Sigma_k=\frac1{N_k}\sum_n\gamma_{nk}(x_n-\mu_k)(x_n-\mu_k)^{\!\top}", "[2] (9.24)-(9.26)"),
         Equation("Outside the components", r"\log p(x)=\log p(z)-\frac{\lVert x-\bar x-Bz\rVert^2}{2\sigma^2}-\frac{V-d}{2}\log 2\pi\sigma^2,\quad z=B^{\!\top}(x-\bar x)", "[2] 12.2"),
+        Equation("Missing pixels", r"\mathbb{E}[x_M\mid x_K]=\sum_k\gamma_k(x_K)\bigl(\mu_{k,M}+\Sigma_{k,MK}\Sigma_{k,KK}^{-1}(x_K-\mu_{k,K})\bigr)", "[2] (2.81)"),
         Equation("Choice of K", r"\mathrm{BIC}=-2\log L+m\log N", "[4]"),
     ),
     departures=(
@@ -66,7 +65,6 @@ CARD = Card(
         "paper": {"epochs": 100, "components": 10, "by_class": False, "pca": 0, "covariance": "diagonal"},
     },
 )  # fmt: skip
-LARGEST = 2**30  # bytes that covariances may take
 
 
 class GMMParameters(Parameters):
@@ -93,35 +91,20 @@ class GMMParameters(Parameters):
 
 
 @register("gmm", CARD)
-class GMM(ClassConditional, Fits):
+class GMM(GaussianClasses, Fits):
     """Mixtures of Gaussians by EM; a density over pixels in [0, 1]."""
 
     Parameters = GMMParameters
     gain: Tensor
-    log_weights: Tensor
-    means: Tensor
-    covariances: Tensor
 
     def __init__(self, shape: Shape, classes: int, parameters: GMMParameters) -> None:
-        super().__init__(shape, classes if parameters.by_class else 0, parameters)
-        self.p = p = parameters
-        self.space = PrincipalSpace(self.shape.values, p.pca)
-        count, dimensions = self.groups * p.components, self.space.dimensions
-        covariances = _covariances(p.covariance, count, dimensions)
-        double = torch.float64
-        self.register_buffer("gain", torch.tensor(math.inf, dtype=double))
-        self.register_buffer("log_weights", torch.full((count,), -math.log(count), dtype=double))
-        self.register_buffer("means", torch.zeros(count, dimensions, dtype=double))
-        self.register_buffer("covariances", covariances)
-
-    @property
-    def mixture(self) -> Mixture:
-        """All components of all classes; their weights are joint, π_c w_k|c, and add up to one."""
-        rank = int(self.space.rank)
-        covariances = self.covariances[..., :rank]
-        if covariances.ndim == 3:
-            covariances = covariances[:, :rank]
-        return Mixture(self.log_weights, self.means[:, :rank], covariances)
+        p = parameters
+        super().__init__(
+            shape, classes if p.by_class else 0, p,
+            components=p.components, kind=p.covariance, pca=p.pca, title=CARD.title,
+        )  # fmt: skip
+        self.p = p
+        self.register_buffer("gain", torch.tensor(math.inf, dtype=torch.float64))
 
     def fit(self, batch: Batch, *, iterations: int, start: int = 0) -> Iterator[dict[str, float]]:
         """EM from a fresh start, or on from the present components; stops when it gains no more."""
@@ -131,12 +114,14 @@ class GMM(ClassConditional, Fits):
         z, outside = self.space.project(batch.images)
         own = self._class_of_component() == labels[:, None]
         if not start:
-            self._keep(self._first_mixture(z, own, iterations), math.inf)
+            self.keep(self._first_mixture(z, own, iterations))
+            self.gain.fill_(math.inf)
         if self.gain < self.p.tolerance:
             return
         ascent = self._ascend(self.mixture, z, own)
         for _, (mixture, logs, objective, gain) in zip(range(start, iterations), ascent, strict=False):
-            self._keep(mixture, gain)
+            self.keep(mixture)
+            self.gain.fill_(gain)
             yield self._scalars(logs, outside, objective, labels)
             if gain < self.p.tolerance:
                 return
@@ -144,18 +129,6 @@ class GMM(ClassConditional, Fits):
     def responsibilities(self, images: Tensor) -> Tensor:
         """p(component | x), (N, groups x components): the E-step, with no label known."""
         return self.mixture.log_components(self.space.project(images)[0]).softmax(1)
-
-    def log_joint(self, images: Tensor) -> Tensor:
-        """The joint log π_c + log p(x|c), (N, groups) nats, over all pixels."""
-        z, outside = self.space.project(images)
-        return self._by_group(self.mixture.log_components(z)) + outside[:, None]
-
-    def draw(self, labels: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-        """Draw a component of each class and a point of it; the temperature scales the spread about its mean."""
-        weights = self.log_weights.view(self.groups, -1).softmax(1).nan_to_num()
-        components = labels * self.p.components + draw_categories(weights, labels, generator)
-        x = self.mixture.draw(components, temperature, generator)
-        return self.space.restore(x).clamp(0, 1).view(-1, *self.shape).to(torch.get_default_dtype())
 
     def _first_mixture(self, z: Tensor, own: Tensor, iterations: int) -> Mixture:
         """Where EM starts: K components, or the K of the lowest BIC among trial fits of 1 to K."""
@@ -193,13 +166,8 @@ class GMM(ClassConditional, Fits):
             before, (shared, objective) = objective, expect(logs, own)
             yield mixture, logs, objective, objective - before
 
-    def _keep(self, mixture: Mixture, gain: float) -> None:
-        for kept, new in zip(self.mixture, mixture, strict=True):  # views of the buffers
-            kept.copy_(new)
-        self.gain.fill_(gain)
-
     def _scalars(self, logs: Tensor, outside: Tensor, objective: float, labels: Tensor) -> dict[str, float]:
-        joint = self._by_group(logs)
+        joint = self.by_group(logs)
         rest = outside.mean().item()
         scalars = {
             "loss": -(objective + rest),
@@ -210,22 +178,5 @@ class GMM(ClassConditional, Fits):
             scalars["accuracy"] = (joint.argmax(1) == labels).double().mean().item()
         return scalars
 
-    def _by_group(self, logs: Tensor) -> Tensor:
-        return logs.view(len(logs), self.groups, -1).logsumexp(2)
-
     def _class_of_component(self) -> Tensor:
         return torch.arange(self.groups, device=self.means.device).repeat_interleave(self.p.components)
-
-
-def _covariances(kind: str, count: int, dimensions: int) -> Tensor:
-    """Unit covariances of a kind; refuses those that would not fit into memory."""
-    double = torch.float64
-    if kind in ("diagonal", "spherical"):
-        return torch.ones(count, dimensions, dtype=double)
-    matrices = 1 if kind == "tied" else count
-    if matrices * dimensions**2 * 8 > LARGEST:
-        raise BadInputError(
-            f"Gaussian mixture takes {kind} covariances of at most {LARGEST / 2**30:.0f} GiB, and {matrices} of "
-            f"{dimensions} dimensions are more; set pca to 50, or covariance to diagonal."
-        )
-    return torch.eye(dimensions, dtype=double).repeat(matrices, 1, 1)

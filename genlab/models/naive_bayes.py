@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genlab.core.batch import Batch
-from genlab.core.capabilities import Fits, Imputes
+from genlab.core.capabilities import Fits
 from genlab.core.cards import Card, Equation, Scalar
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.density import BLOCK, ClassConditional, draw_categories, in_blocks
+from genlab.nn.density import BLOCK, ClassConditional, draw_categories, in_blocks, quantise
 
 CARD = Card(
     title="Naive Bayes",
@@ -63,7 +63,7 @@ class NaiveBayesParameters(Parameters):
 
 
 @register("naive_bayes", CARD)
-class NaiveBayes(ClassConditional, Fits, Imputes):
+class NaiveBayes(ClassConditional, Fits):
     """Bernoulli (2 levels) or categorical pixels; a pixel that is NaN is missing and left out."""
 
     Parameters = NaiveBayesParameters
@@ -78,9 +78,7 @@ class NaiveBayes(ClassConditional, Fits, Imputes):
 
     def quantise(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The level of each value (N, values), from 0 to L − 1, and whether it is known (not NaN)."""
-        flat = images.flatten(1)
-        levels = (flat.nan_to_num() * self.levels).floor().clamp(0, self.levels - 1)
-        return levels.long(), ~flat.isnan()
+        return quantise(images, self.levels), ~images.flatten(1).isnan()
 
     def fit(self, batch: Batch, *, iterations: int, start: int = 0) -> Iterator[dict[str, float]]:
         """Count once, so there is one iteration: θ = (n + a) / (N + a L)."""
@@ -120,13 +118,11 @@ class NaiveBayes(ClassConditional, Fits, Imputes):
         levels = draw_categories(theta, labels[:, None] * self.shape.values + pixels, generator)
         return (levels / (self.levels - 1)).view(-1, *self.shape)
 
-    def impute(self, images: Tensor, known: Tensor) -> Tensor:
-        """Each missing pixel becomes Σ_c p(c|known pixels) E[x_k|c]; NaN pixels are missing too."""
-        known = known & ~images.isnan()
+    def expect(self, images: Tensor, known: Tensor) -> Tensor:
+        """Σ_c p(c|known pixels) E[x_k|c] of every pixel, (N, values)."""
         posterior = self.log_joint(images.masked_fill(~known, math.nan)).softmax(1)
         values = torch.linspace(0, 1, self.levels).to(self.log_theta)
-        expected = posterior @ (self.log_theta.exp() @ values)
-        return torch.where(known, images, expected.view_as(images).to(images.dtype))
+        return posterior @ (self.log_theta.exp() @ values)
 
     def _cells(self, levels: Tensor) -> Tensor:
         """Where each level of each pixel stands in a table of values x levels rows."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch
-from genlab.core.capabilities import Classifies, Samples, SamplesByLabel, Scores
+from genlab.core.capabilities import Classifies, Imputes, Samples, SamplesByLabel, Scores
 from genlab.core.errors import BadInputError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
@@ -22,10 +22,10 @@ from genlab.core.shapes import Shape
 BLOCK = 2**22  # numbers that one block of a computation may hold
 
 
-class ClassConditional(Model, Scores, Samples, SamplesByLabel, Classifies):
-    """Base of models that are p(c) and p(x|c); everything fitted is a float64 buffer.
+class ClassConditional(Model, Scores, Samples, SamplesByLabel, Classifies, Imputes):
+    """Base of models that are p(c) and p(x|c); everything fitted is a buffer, float64 where it is a number.
 
-    Subclasses give `log_joint` and `draw`. `groups` is the number of classes, or 1 without labels.
+    Subclasses give `log_joint`, `draw` and `expect`. `groups` is the number of classes, or 1 without labels.
     """
 
     log_prior: Tensor
@@ -43,6 +43,16 @@ class ClassConditional(Model, Scores, Samples, SamplesByLabel, Classifies):
     @abstractmethod
     def draw(self, labels: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
         """One image for each class in `labels` (N,), as (N, C, H, W)."""
+
+    @abstractmethod
+    def expect(self, images: Tensor, known: Tensor) -> Tensor:
+        """Σ_c p(c|known pixels) E[x|c, known pixels], (N, values); what stands at unknown pixels is never looked at."""
+
+    def impute(self, images: Tensor, known: Tensor) -> Tensor:
+        """Each missing pixel becomes its expectation given the known ones, kept in [0, 1]; NaN pixels are missing too."""
+        known = known & ~images.isnan()
+        expected = self.expect(images.nan_to_num(), known).clamp(0, 1)
+        return torch.where(known, images, expected.view_as(images).to(images.dtype))
 
     def log_likelihood(self, images: Tensor) -> Tensor:
         """The marginal log p(x) = log Σ_c π_c p(x|c), (N,) nats."""
@@ -96,6 +106,15 @@ class ClassConditional(Model, Scores, Samples, SamplesByLabel, Classifies):
             raise BadInputError(
                 "This model was fitted without labels, so it knows no classes; fit it on a labelled image set."
             )
+
+
+def quantise(images: Tensor, levels: int) -> Tensor:
+    """The level of each value, (N, values) whole numbers from 0 to `levels` − 1; NaN is level 0.
+
+    >>> quantise(torch.tensor([[0.0, 0.49, 0.5, 1.0]]), 2).tolist()
+    [[0, 0, 1, 1]]
+    """
+    return (images.flatten(1).nan_to_num() * levels).floor().clamp(0, levels - 1).long()
 
 
 def in_blocks(function: Callable[[Tensor], Tensor], rows: Tensor, numbers_a_row: int) -> Tensor:

@@ -54,13 +54,17 @@ def equations(entry: Entry) -> None:
 
 
 def details(entry: Entry, *, expanded: bool = True) -> None:
-    """Folded parts of a card: equations, what the model logs, and where it departs from the paper."""
+    """Folded parts of a card: equations, what the model logs, worked examples, and where it departs from the paper."""
     card = entry.card
     with st.expander("Equations", icon=":material/function:", expanded=expanded):
         equations(entry)
     with st.expander("What it logs", icon=":material/monitoring:"):
         lines = [f"- `{name}`: {s.meaning} ({BETTER[s.direction]})" for name, s in card.scalars.items()]
         st.markdown("\n".join(lines))
+    for example in card.examples:
+        with st.expander(f"Worked example: {example.title}", icon=":material/table_view:"):
+            st.dataframe(list(example.rows), hide_index=True, key=f"example-{entry.name}-{example.title}")
+            st.caption(example.caption)
     if card.departures:
         with st.expander(f"Departures from the paper ({len(card.departures)})", icon=":material/alt_route:"):
             st.markdown("\n".join(f"- {departure}" for departure in card.departures))
