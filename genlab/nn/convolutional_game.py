@@ -66,10 +66,19 @@ class Critic(nn.Module):
         self.layers = ConvEncoder(shape, width, batch_norm=batch_norm, norm_first=False, slope=0.2)
         self.last = nn.Linear(self.layers.features, 1)
 
+    def features(self, images: Tensor) -> Tensor:
+        """What is seen in each image: (N, F)."""
+        seen: Tensor = self.layers(2 * images - 1)
+        return seen
+
+    def verdict(self, features: Tensor) -> Tensor:
+        """Logits (N,) of what is seen."""
+        logits: Tensor = self.last(features)
+        return logits.squeeze(1)
+
     def forward(self, images: Tensor) -> Tensor:
         """How real each image looks, before any activation."""
-        logits: Tensor = self.last(self.layers(2 * images - 1))
-        return logits.squeeze(1)
+        return self.verdict(self.features(images))
 
 
 class ConvolutionalGame(Model, TwoPlayerGame):

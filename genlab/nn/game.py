@@ -200,10 +200,10 @@ class TwoPlayerGame(Descends, StandardNormalPrior):
 
     def contest(self, turn: Turn, on_real: Tensor, on_fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's loss from its logits on the real and the generated images, with its penalties."""
-        p, targets = self.p, (self.p.a, self.p.b, self.p.c)
-        loss = discriminator_loss(p.loss, on_real, on_fake, targets)
+        p = self.p
+        loss = discriminator_loss(p.loss, on_real, on_fake, (p.a, p.b, p.c))
         logged = {"d_real": judged(p.loss, on_real), "d_fake": judged(p.loss, on_fake)}
-        logged["loss_generator"] = generator_loss(p.loss, on_fake.detach(), targets)
+        logged["loss_generator"] = self.contested(on_fake.detach())
         if p.loss == "wasserstein":
             logged["distance"] = logged["d_real"] - logged["d_fake"]
         if p.penalised:
@@ -219,4 +219,8 @@ class TwoPlayerGame(Descends, StandardNormalPrior):
 
     def generator_objective(self, turn: Turn) -> Tensor:
         """What the generator minimises in a turn."""
-        return generator_loss(self.p.loss, self.judge(turn.fake, turn), (self.p.a, self.p.b, self.p.c))
+        return self.contested(self.judge(turn.fake, turn))
+
+    def contested(self, on_fake: Tensor) -> Tensor:
+        """The generator's loss from the discriminator's logits on its images."""
+        return generator_loss(self.p.loss, on_fake, (self.p.a, self.p.b, self.p.c))
