@@ -191,6 +191,8 @@ def test_the_variant_is_its_name() -> None:
         "encodes_normal",
         "decodes",
         "has_prior",
+        "bounds",
+        "importance_weighted",
     )
 
 

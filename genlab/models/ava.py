@@ -3,6 +3,10 @@
 Symbols: x an image, μ(x), Σ(x) the encoder's output, z = μ + Σ^½ r a code, x' = g(z) the decoded image, d the
 discriminator of images, D the discriminator of encoder means; weights Θ (encoder), Φ (decoder), Ψ (d), Λ (D).
 
+What each variant is made of stands in `genlab.nn.ava_card`. Three rules move the weights: exact gradients, the paper's
+printed updates (`genlab.nn.ava_printed`), and those of its authors' program (`genlab.nn.ava_authors`); that is why this file
+is longer than most models.
+
 References:
     [1] Nguyen, Abdalla & Ali, Adversarial Variational Autoencoders to Extend and Improve Generative Model, 2024.
 """
@@ -10,159 +14,114 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, Step
-from genlab.core.capabilities import Descends, EncodesNormal
-from genlab.core.cards import Card, Equation, Scalar
+from genlab.core.capabilities import Descends
+from genlab.core.errors import BadInputError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
+from genlab.nn import ava_authors, ava_printed
 from genlab.nn.adversarial import discriminator_loss, generator_loss, judged
+from genlab.nn.ava_card import FOOLERS, JUDGES, LEANS, card
+from genlab.nn.ava_printed import Judged
 from genlab.nn.blocks import mlp
-from genlab.nn.likelihoods import squared_error
-from genlab.nn.networks import image_decoder, image_features
-from genlab.nn.normal import DiagonalNormal, StandardNormalPrior
+from genlab.nn.importance import NormalLatent
+from genlab.nn.likelihoods import gaussian_log_likelihood, squared_error
+from genlab.nn.networks import Architecture, image_decoder, image_features
+from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
-
-JUDGES_IMAGES = (1, 2, 5)
-JUDGES_CODES = (3, 4, 5)
-
-SUMMARIES = {
-    1: "AVA1 is the plain one: a discriminator d judges images, and the decoder is paid for fooling it.",
-    2: "AVA2 lets the discriminator lean towards the decoder by a term −½‖x − x'‖² in its balance function. That term "
-    "does not depend on the discriminator's weights, so that with exact gradients AVA2 is AVA1.",
-    3: "AVA3 judges codes instead of images: an encoding discriminator D tells the mean of a real image from the mean "
-    "of a decoded one, and the encoder is paid for fooling it.",
-    4: "AVA4 lets that discriminator lean towards the encoder by a term −½‖μ(x) − μ(x')‖². That term does not depend on "
-    "the discriminator's weights, so that with exact gradients AVA4 is AVA3.",
-    5: "AVA5 has it all: a discriminator of images, one of codes, and both leaning terms (which move nothing when "
-    "gradients are exact).",
-}
-KL = Equation("Divergence", r"\mathrm{KL}=\tfrac12\sum_j(\mu_j^2+\Sigma_j-1-\log\Sigma_j)", "[1] (1)")
-CODE = Equation("Random code", r"z=\mu(x)+\Sigma(x)^{1/2}r,\quad r\sim\mathcal N(0,I)", "[1] (8)")
-LOSS = Equation("Loss with d", r"l=\tfrac12\|x-x'\|^2+\mathrm{KL}+\log(1-d(x'))", "[1] (3)")
-BALANCE = Equation("Balance of images", r"b=\log d(x)+\log(1-d(x'))", "[1] (4)")
-LEAN = Equation("Leaning decoder", r"b=\log d(x)+\log(1-d(x'))-\tfrac12\|x-x'\|^2", "[1] (9)")
-CODE_BALANCE = Equation("Balance of codes", r"B=\log D(\mu(x))+\log(1-D(\mu(x')))", "[1] (11)")
-CODE_LOSS = Equation("Loss with D", r"l=\tfrac12\|x-x'\|^2+\mathrm{KL}+\log(1-D(\mu(x')))", "[1] (12) without d")
-BOTH_LOSS = Equation(
-    "Loss with d and D", r"l=\tfrac12\|x-x'\|^2+\mathrm{KL}+\log(1-d(x'))+\log(1-D(\mu(x')))", "[1] (12)"
-)
-CODE_LEAN = Equation("Leaning encoder", r"B=\log D(\mu(x))+\log(1-D(\mu(x')))-\tfrac12\|\mu(x)-\mu(x')\|^2", "[1] (15)")
-EQUATIONS = {
-    1: (LOSS, BALANCE, KL, CODE),
-    2: (LOSS, LEAN, KL, CODE),
-    3: (CODE_LOSS, CODE_BALANCE, KL, CODE),
-    4: (CODE_LOSS, CODE_LEAN, KL, CODE),
-    5: (BOTH_LOSS, LEAN, CODE_LEAN, KL, CODE),
-}
-DEPARTURES = (
-    "Gradients are exact. The printed gradient of the divergence, (μ − ½Σ⁻¹ + ½I)a', adds what belongs to μ and what "
-    "belongs to Σ; right is ∂μ = μ and ∂Σ = ½(I − Σ⁻¹).",
-    "The printed updates (6) and (10) assume that all weights between two networks are 1 and use one activation's "
-    "derivative for the real and the generated term; here the error passes through the real weights.",
-    "Equations (14) and (16) write D(x'), though D judges means: D(μ(x')) is used, as in (11).",
-    "Mode `standard` lets the reconstruction reach the encoder, as in any VAE. The paper says that ½‖x − x'‖² depends "
-    "on the decoder alone; mode `paper` follows it, and then nothing makes the code tell anything about the image: the "
-    "divergence falls to 0 and all reconstructions are alike (posterior collapse).",
-    "Adam and batches instead of plain gradient descent on one image at a time; one hidden layer of chosen width.",
-)
-SCALARS = {
-    "loss": Scalar("l, equation (3) or (12), nats an image; the discriminators move it too, so it need not fall", "neither"),
-    "reconstruction": Scalar("½‖x − x'‖² an image"),
-    "kl": Scalar("KL(N(μ, Σ) ‖ N(0, I)), nats an image; near 0 means the code is ignored", "neither"),
-    "loss_encoder": Scalar("What the encoder minimises: KL, ½‖x − x'‖² in mode `standard`, and log(1 − D(μ(x'))) where codes are judged"),
-    "loss_decoder": Scalar("What the decoder minimises: ½‖x − x'‖², and log(1 − d(x')) where images are judged"),
-    "loss_discriminator": Scalar("−log d(x) − log(1 − d(x')); log 4 = 1.386 when d can only guess", "neither"),
-    "loss_encoding_discriminator": Scalar("−log D(μ(x)) − log(1 − D(μ(x'))); log 4 = 1.386 when D can only guess", "neither"),
-    "d_real": Scalar("d(x), mean probability over real images; ½ when d can only guess", "neither"),
-    "d_fake": Scalar("d(x'), mean probability over decoded images; ½ when d can only guess", "neither"),
-    "code_d_real": Scalar("D(μ(x)), mean probability over means of real images", "neither"),
-    "code_d_fake": Scalar("D(μ(x')), mean probability over means of decoded images", "neither"),
-}  # fmt: skip
-
-
-def card(variant: int) -> Card:
-    """The card of AVA1 to AVA5."""
-    used = {"loss", "reconstruction", "kl", "loss_encoder", "loss_decoder"}
-    used |= {"loss_discriminator", "d_real", "d_fake"} if variant in JUDGES_IMAGES else set()
-    used |= {"loss_encoding_discriminator", "code_d_real", "code_d_fake"} if variant in JUDGES_CODES else set()
-    return Card(
-        title=f"AVA{variant}: adversarial variational autoencoder",
-        family="hybrid",
-        paper="Nguyen, Abdalla & Ali, Adversarial Variational Autoencoders to Extend and Improve Generative Model",
-        year=2024,
-        link="https://doi.org/10.5772/acrt.20240003",
-        summary=(
-            "An encoder and a decoder as in a VAE, and a critic as in a GAN, all moving at once, each on its own loss: "
-            "the VAE gives codes, the discriminator says how believable the result is. " + SUMMARIES[variant]
-        ),
-        equations=EQUATIONS[variant],
-        departures=DEPARTURES,
-        scalars={name: meaning for name, meaning in SCALARS.items() if name in used},
-        presets={
-            "quick": {"epochs": 15, "batch_size": 64},
-            "default": {"epochs": 60, "batch_size": 64},
-            "paper": {
-                "mode": "paper", "epochs": 1, "batch_size": 1, "latent_dim": 10, "hidden": 100,
-                "critic_hidden": 100, "architecture": "mlp",
-            },
-        },
-    )  # fmt: skip
 
 
 class AVAParameters(Parameters):
-    """Variant, networks and mode of an adversarial variational autoencoder."""
+    """Variant, networks, rule and mode of an adversarial variational autoencoder."""
 
     variant: int = parameter(1, "Which of the five.", minimum=1, maximum=5)
+    rule: Literal["autograd", "printed", "authors"] = parameter(
+        "autograd", "How weights move: by exact gradients, by the paper's equations, or as its authors' program does."
+    )
     mode: Literal["standard", "paper"] = parameter(
         "standard",
-        "Whether the reconstruction reaches the encoder (standard), or KL alone does (paper: codes collapse).",
+        "With rule autograd: whether the reconstruction reaches the encoder, or KL alone does (paper: codes collapse).",
     )
-    architecture: Literal["mlp", "conv"] = parameter(
-        "mlp", "One dense hidden layer, or convolutions for larger images."
+    architecture: Architecture = parameter("mlp", "One dense hidden layer, or convolutions for larger images.")
+    latent_dim: int = parameter(
+        16, "Dimensions of the code z; with rule authors, of each channel's.", minimum=1, maximum=1024, symbol="n"
     )
-    latent_dim: int = parameter(16, "Dimensions of the code z.", minimum=1, maximum=1024, symbol="n")
     hidden: int = parameter(400, "Units of the hidden layer of encoder and decoder.", minimum=4, maximum=4096)
     critic_hidden: int = parameter(200, "Units of the hidden layer of each discriminator.", minimum=4, maximum=4096)
     width: int = parameter(16, "Channels of the first convolution.", minimum=4, maximum=256)
     learning_rate: float = parameter(
-        1e-3, "Step size of Adam for encoder and decoder.", minimum=1e-6, maximum=1, log=True, symbol=r"\gamma"
+        1e-3, "Rule autograd: step size of Adam for encoder and decoder.", minimum=1e-6, maximum=1, log=True
     )
     critic_learning_rate: float = parameter(
-        2e-4, "Step size of Adam for the discriminators.", minimum=1e-6, maximum=1, log=True
+        2e-4, "Rule autograd: step size of Adam for the discriminators.", minimum=1e-6, maximum=1, log=True
     )
+    rate: float = parameter(
+        0.01, "Rules printed and authors: step size of plain gradient descent; the paper tries 0.01 to 1.",
+        minimum=1e-6, maximum=1, log=True, symbol=r"\gamma",
+    )  # fmt: skip
 
 
-@register("ava1", card(1), variant=1)
-@register("ava2", card(2), variant=2)
-@register("ava3", card(3), variant=3)
-@register("ava4", card(4), variant=4)
-@register("ava5", card(5), variant=5)
-class AVA(Model, Descends, EncodesNormal, StandardNormalPrior):
+class Played(NamedTuple):
+    """One forward pass of all players: R = ½‖x − x'‖² and KL, means over images, and what each discriminator saw."""
+
+    reconstruction: Tensor
+    kl: Tensor
+    judged: dict[str, Judged]
+
+
+@register("ava1", card("ava1"), variant=1)
+@register("ava2", card("ava2"), variant=2)
+@register("ava3", card("ava3"), variant=3)
+@register("ava4", card("ava4"), variant=4)
+@register("ava5", card("ava5"), variant=5)
+class AVA(Model, Descends, NormalLatent):
     """Encoder, decoder, and one or two discriminators, each moving on its own loss at the same time."""
 
     Parameters = AVAParameters
+    last: Tensor
+    encoder: nn.Module
+    decoder: nn.Module
 
     def __init__(self, shape: Shape, classes: int, parameters: AVAParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
+        self.name = f"ava{p.variant}"
         self.latent_dim = p.latent_dim
-        features, count = image_features(p.architecture, shape, p.hidden, p.width)
-        self.encoder = nn.Sequential(features, nn.Linear(count, 2 * p.latent_dim))
-        self.decoder = image_decoder(p.architecture, shape, p.latent_dim, p.hidden, p.width)
         self.critics = nn.ModuleDict()
-        if p.variant in JUDGES_IMAGES:
-            features, count = image_features(p.architecture, shape, p.critic_hidden, p.width, slope=0.2)
+        if p.rule == "authors":
+            self.build_as_the_authors()
+            return
+        features, count = image_features(p.architecture, self.shape, p.hidden, p.width)
+        self.encoder = nn.Sequential(features, nn.Linear(count, 2 * p.latent_dim))
+        self.decoder = image_decoder(p.architecture, self.shape, p.latent_dim, p.hidden, p.width)
+        if self.name in JUDGES["discriminator"]:
+            features, count = image_features(p.architecture, self.shape, p.critic_hidden, p.width, slope=0.2)
             self.critics["discriminator"] = nn.Sequential(features, nn.Linear(count, 1))
-        if p.variant in JUDGES_CODES:
+        if self.name in JUDGES["encoding_discriminator"]:
             layers = mlp([p.latent_dim, p.critic_hidden], slope=0.2), nn.Linear(p.critic_hidden, 1)
             self.critics["encoding_discriminator"] = nn.Sequential(*layers)
+
+    def build_as_the_authors(self) -> None:
+        """One dense network for each channel; `last` holds μ and log Σ as the encoder last gave them."""
+        p = self.p
+        if p.architecture != "mlp":
+            raise BadInputError("Rule 'authors' has dense networks alone; choose architecture 'mlp' with it.")
+        self.latent_dim = self.shape.channels * p.latent_dim
+        self.nets = ava_authors.networks(
+            self.name, (self.shape.channels,), self.shape.pixels, p.latent_dim, p.hidden, p.critic_hidden
+        )
+        self.encoder = ava_authors.ChannelEncoder(self.nets["encoder"])
+        self.decoder = ava_authors.ChannelDecoder(self.nets["decoder"], self.shape)
+        for critic in self.nets.keys() - {"encoder", "decoder"}:
+            self.critics[critic] = ava_authors.PerChannel(self.nets[critic])
+        self.register_buffer("last", torch.zeros(2, self.latent_dim))
 
     def encode(self, images: Tensor) -> DiagonalNormal:
         """μ(x) and log Σ(x), (N, latent_dim) each."""
@@ -172,10 +131,24 @@ class AVA(Model, Descends, EncodesNormal, StandardNormalPrior):
         """g(z): images (N, C, H, W) in [0, 1]."""
         return torch.sigmoid(self.decoder(codes))
 
+    def negative_log_likelihood(self, codes: Tensor, images: Tensor) -> Tensor:
+        """½‖x − x'‖² + ½ log 2π for each value: a normal of variance 1, in nats an image (N,)."""
+        return -gaussian_log_likelihood(self.decode(codes), images)
+
+    def sample_prior(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+        """Codes from N(0, I); with rule `authors` around the last encoded μ and Σ, all channels with the same noise."""
+        noise = super().sample_prior(count, temperature=temperature, generator=generator)
+        if self.p.rule != "authors":
+            return noise
+        mean, log_var = self.last[0], self.last[1]
+        return mean + torch.exp(0.5 * log_var) * noise[:, : self.p.latent_dim].repeat(1, self.shape.channels)
+
     def players(self) -> dict[str, torch.optim.Optimizer]:
         """Encoder Θ, decoder Φ, and the discriminators Ψ and Λ that the variant has."""
-        p = self.p
-        generative = {"encoder": self.encoder, "decoder": self.decoder}
+        p, generative = self.p, {"encoder": self.encoder, "decoder": self.decoder}
+        if p.rule != "autograd":
+            everyone = {**generative, **self.critics}
+            return {name: torch.optim.SGD(net.parameters(), lr=p.rate) for name, net in everyone.items()}
         players = {name: adam(net.parameters(), p.learning_rate) for name, net in generative.items()}
         for name, critic in self.critics.items():
             players[name] = adam(critic.parameters(), p.critic_learning_rate, betas=(0.5, 0.999))
@@ -183,12 +156,15 @@ class AVA(Model, Descends, EncodesNormal, StandardNormalPrior):
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """All players differentiate their own loss of one forward pass, then all of them move."""
-        losses, logged = self.objectives(batch.images)
-        minimise(**losses)
-        return logged
+        if self.p.rule == "authors":
+            return self.authors_step(batch.images, minimise)
+        played = self.play(batch.images)
+        losses = self.losses(played)
+        minimise(**(losses if self.p.rule == "autograd" else self.losses(played, printed=True)))
+        return self.logged(played, losses)
 
-    def objectives(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What each player minimises, averaged over the batch, and what is logged.
+    def play(self, images: Tensor) -> Played:
+        """One forward pass.
 
         Each loss is differentiated with respect to its own player's weights alone, so that one x' serves
         decoder and discriminator. The one stop-gradient is sg x' before it is encoded again: the encoder is
@@ -196,30 +172,66 @@ class AVA(Model, Descends, EncodesNormal, StandardNormalPrior):
         """
         posterior = self.encode(images)
         decoded = self.decode(posterior.sample())
-        reconstruction = 0.5 * squared_error(decoded, images).mean()
-        kl = posterior.kl().sum(1).mean()
-        losses = {"encoder": kl + reconstruction if self.p.mode == "standard" else kl, "decoder": reconstruction}
-        logged = {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
-        fooling = torch.zeros_like(kl)
-        if "discriminator" in self.critics:
-            fooled, losses["discriminator"], seen = self.judge("discriminator", images, decoded)
-            losses["decoder"] = losses["decoder"] + fooled
-            logged |= {"d_real": seen[0], "d_fake": seen[1]}
-            fooling = fooling + fooled.detach()
-        if "encoding_discriminator" in self.critics:
-            again = self.encode(decoded.detach()).mean
-            fooled, losses["encoding_discriminator"], seen = self.judge("encoding_discriminator", posterior.mean, again)
-            losses["encoder"] = losses["encoder"] + fooled
-            logged |= {"code_d_real": seen[0], "code_d_fake": seen[1]}
-            fooling = fooling + fooled.detach()
-        return losses, {**logged, "loss": logged["reconstruction"] + logged["kl"] + fooling}
+        seen = {}
+        for name, critic in self.critics.items():
+            if name == "discriminator":
+                real, fake, paid = images, decoded, decoded
+            else:
+                real, fake, paid = posterior.mean, self.encode(decoded.detach()).mean, posterior.mean
+            seen[name] = Judged(real, fake, critic(real), critic(fake), paid)
+        return Played(0.5 * squared_error(decoded, images).mean(), posterior.kl().sum(1).mean(), seen)
 
-    def judge(self, name: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """For d or D: log(1 − d(fake)), −log d(real) − log(1 − d(fake)), and the mean of d on real and on fake."""
-        on_real, on_fake = self.critics[name](real), self.critics[name](fake)
-        seen = judged("minimax", on_real), judged("minimax", on_fake)
-        return generator_loss("minimax", on_fake), discriminator_loss("minimax", on_real, on_fake), seen
+    def losses(self, played: Played, printed: bool = False) -> dict[str, Tensor]:
+        """What each player minimises, averaged over the batch: equations (1)-(15) of [1].
+
+        With `printed`, losses whose gradients are the updates (5)-(16) of [1]; their values have no meaning.
+        """
+        losses = {"encoder": played.kl, "decoder": played.reconstruction}
+        if self.p.rule == "autograd" and self.p.mode == "standard":
+            losses["encoder"] = played.kl + played.reconstruction
+        for name, seen in played.judged.items():
+            fooled = ava_printed.fooling(seen) if printed else generator_loss("minimax", seen.on_fake)
+            losses[FOOLERS[name]] = losses[FOOLERS[name]] + fooled
+            losses[name] = discriminator_loss("minimax", seen.on_real, seen.on_fake)
+            if printed and self.name in LEANS[name]:
+                losses[name] = losses[name] + ava_printed.leaning(seen, logistic=name == "discriminator")
+        return losses
+
+    def authors_step(self, images: Tensor, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
+        """The authors' program: networks move one after another, by errors that are computed by hand."""
+        with torch.no_grad():
+            played = self.play(images)
+            logged = self.logged(played, self.losses(played))
+
+        def move(name: str, passed: ava_authors.Passed, error: Tensor, times: int) -> None:
+            minimise(**{name: self.nets[name].surrogate(passed, error, self.p.rate, times)})
+
+        noise = torch.randn(1, len(images), self.p.latent_dim, device=images.device, dtype=images.dtype)
+        by_channel = images.flatten(2).transpose(0, 1)
+        mean, variance = ava_authors.learn(
+            self.name, self.nets, by_channel, noise.expand(len(by_channel), -1, -1), move
+        )
+        self.last.copy_(torch.stack([mean[:, -1].flatten(), variance[:, -1].log().flatten()]))
+        return logged
+
+    def logged(self, played: Played, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The terms of l, its sum, the players' losses, and the mean of d and D on the real and on the generated."""
+        fooled = sum(generator_loss("minimax", seen.on_fake) for seen in played.judged.values())
+        scalars = {
+            "reconstruction": played.reconstruction,
+            "kl": played.kl,
+            "loss": played.reconstruction + played.kl + fooled,
+        }
+        scalars |= {f"loss_{name}": loss for name, loss in losses.items()}
+        for name, seen in played.judged.items():
+            prefix = "d" if name == "discriminator" else "code_d"
+            scalars |= {
+                f"{prefix}_real": judged("minimax", seen.on_real),
+                f"{prefix}_fake": judged("minimax", seen.on_fake),
+            }
+        return {name: value.detach() for name, value in scalars.items()}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
         """The same terms on held-out images, with one random code each."""
-        return self.objectives(batch.images)[1]
+        played = self.play(batch.images)
+        return self.logged(played, self.losses(played))
