@@ -42,8 +42,11 @@ RECIPES = {
     "digits-naive-bayes": Recipe("Naive Bayes on digits", "naive_bayes", "digits-28", "default", {}),
     "digits-multinomial": Recipe("Multinomial on small digits", "multinomial", "digits-8", "default", {"smoothing": 50}),
     "digits-gaussian-naive-bayes": Recipe("Gaussian naive Bayes on digits", "gaussian_naive_bayes", "digits-28", "default", {}),
-    "digits-gda": Recipe("Discriminant analysis of digits", "gda", "digits-28", "default", {"pca": 40}),
-    "digits-gmm": Recipe("Gaussian mixtures of digits", "gmm", "digits-28", "default", {"pca": 30, "components": 3}),
+    "digits-gda": Recipe("Discriminant analysis of digits", "gda", "digits-28", "default", {"pca": 35}),
+    "digits-gmm": Recipe(
+        "Gaussian mixtures of digits", "gmm", "digits-28", "default",
+        {"pca": 25, "components": 3, "epochs": 30, "preview_every": 15},
+    ),
     "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", {"hidden": 256, "epochs": 30, "preview_every": 2}),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
     "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
