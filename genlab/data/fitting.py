@@ -63,6 +63,19 @@ def fit_image(image: Image.Image, size: tuple[int, int], fit: str = "crop") -> n
     return _padded(image, width, height)
 
 
+def fit_arrays(images: np.ndarray, shape: tuple[int, int, int], fit: str = "crop") -> np.ndarray:
+    """Uint8 images (N, C, H, W) as (N, *shape): resized one by one, and turned to grey or colour.
+
+    >>> fit_arrays(np.zeros((2, 1, 8, 8), np.uint8), (3, 4, 6)).shape
+    (2, 3, 4, 6)
+    """
+    if images.shape[1:] == tuple(shape):
+        return images
+    mode = "L" if shape[0] == 1 else "RGB"
+    pictures = (Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)) for image in images)
+    return np.stack([fit_image(picture.convert(mode), shape[1:], fit) for picture in pictures])
+
+
 def _middle(size: tuple[int, int], proportion: float) -> tuple[float, float, float, float]:
     """The largest centred box (left, top, right, bottom) of a width-to-height proportion."""
     width, height = size

@@ -4,6 +4,7 @@ from genlab.figures.compare import metric_bars
 from genlab.figures.curves import Curve, loss_curves
 from genlab.figures.images import Images
 from genlab.figures.latent import decoded_plane, displacement_bars, explained_variance, kl_bars, triplet_distances
+from genlab.figures.likelihood import confusion_matrix, decision_regions, likelihood_histogram, sigmoid_of_odds
 from genlab.figures.palette import PALETTE, SEQUENTIAL, colour, styled
 from genlab.figures.scatter import projection_scatter
 from genlab.figures.table import rows, to_csv
@@ -14,14 +15,18 @@ __all__ = [
     "Curve",
     "Images",
     "colour",
+    "confusion_matrix",
+    "decision_regions",
     "decoded_plane",
     "displacement_bars",
     "explained_variance",
     "kl_bars",
+    "likelihood_histogram",
     "loss_curves",
     "metric_bars",
     "projection_scatter",
     "rows",
+    "sigmoid_of_odds",
     "styled",
     "to_csv",
     "triplet_distances",

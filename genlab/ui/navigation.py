@@ -35,6 +35,7 @@ SECTIONS = {
         Leaf("latent", "Latent space", "bubble_chart"),
         Leaf("interpolate", "Interpolate", "linear_scale"),
         Leaf("triplets", "Triplets", "hub"),
+        Leaf("likelihood", "Likelihood", "query_stats"),
     ),
     "Judge": (
         Leaf("compare", "Compare", "compare_arrows"),

@@ -34,6 +34,8 @@ INSTEAD = {
     "has_prior": "a model with a prior over codes, such as a VAE or a GAN",
     "scores": "a model with an exact likelihood, such as naive Bayes",
     "bounds": "a model with a likelihood or a bound of it, such as a VAE or naive Bayes",
+    "classifies": "a model that gives a posterior over classes, such as naive Bayes",
+    "imputes": "a model of whole images, such as a Gaussian mixture or naive Bayes",
     "translates": "a model that learned from two image sets, such as a CycleGAN",
 }
 
@@ -71,6 +73,11 @@ class Analyse:
         @property
         def images(self) -> ImageSet:
             """What the run was trained on."""
+            ...
+
+        @property
+        def second(self) -> ImageSet | None:
+            """The second set, where it was trained on two."""
             ...
 
     def encoded(self, split: str = "train") -> tuple[np.ndarray, Encoded]:
@@ -138,7 +145,7 @@ class Analyse:
         self._need("score images", "scores" if self.can("scores") else "bounds")
         model: Any = self.model()
         if images is None:
-            images = read(self.images, _held_out(self.images)[:limit])
+            images = read(self.images, held_out(self.images)[:limit])
         array = pixels_for(model, images, self.title)
         if self.can("scores"):
             return Likelihoods(through(model, model.log_likelihood, array), "exact", model.pixel_measure)
@@ -161,13 +168,14 @@ class Analyse:
         from genlab.metrics import Subject, evaluate
 
         images = self.images if against is None else self._image_set(against)
-        indices = _held_out(images) if against is None else np.arange(images.count)
-        indices = _some(indices, limit, seed)
-        training = _some(np.sort(self.images.splits["train"]), limit, seed) if against is None else indices
+        indices = held_out(images) if against is None else np.arange(images.count)
+        indices = some_of(indices, limit, seed)
+        training = some_of(np.sort(self.images.splits["train"]), limit, seed) if against is None else indices
         subject = Subject(
             self.model(),
             pixels_for(self.model(), read(images, indices), self.title),
             labels=None if images.labels is None else np.asarray(images.labels[indices]),
+            factors={name: values[indices] for name, values in images.factors.items()},
             training=read(images, training),
             seed=seed,
         )
@@ -189,13 +197,14 @@ class Analyse:
                 raise BadInputError(f"{self.title} cannot {purpose}; pick {INSTEAD[capability]}.")
 
 
-def _held_out(images: ImageSet) -> np.ndarray:
+def held_out(images: ImageSet) -> np.ndarray:
     """The validation images; where there are none, the training images."""
     indices = np.sort(images.splits["validation"])
     return indices if len(indices) else split_indices(images, "train")
 
 
-def _some(indices: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def some_of(indices: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """At most `limit` of ascending indices, drawn with a seed and ascending again."""
     return (
         indices if len(indices) <= limit else np.sort(np.random.default_rng(seed).choice(indices, limit, replace=False))
     )

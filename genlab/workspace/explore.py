@@ -12,17 +12,19 @@ from genlab.figures.images import Images
 from genlab.latent import TripletSettings, sample_triplet_codes, walks
 from genlab.latent.traverse import order, traversal
 from genlab.nn.inference import drawn, posterior, samples, through
-from genlab.workspace.analyse import Analyse
 from genlab.workspace.inputs import codes_for, pixels_for
+from genlab.workspace.likelihood import Probable
 from genlab.workspace.results import Encoded, Traversal, Triplets
 
 if TYPE_CHECKING:
     import torch
 
+    from genlab.data.imageset import ImageSet
+
 SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
-class Explore(Analyse):
+class Explore(Probable):
     """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped`, `lab` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).
@@ -71,6 +73,13 @@ class Explore(Analyse):
         self._need("rebuild images", "encodes", "decodes")
         rebuilt = self.decode(self.encode(images).mean)
         return Images(rebuilt.array, f"Reconstructions of {len(rebuilt)} images by {self.title}, from their mean codes")
+
+    def translates_from(self, *, back: bool = False) -> ImageSet:
+        """The image set whose kind of images `translate` takes: the first, with `back` the second."""
+        self._need("translate images", "translates")
+        images = self.second if back else self.images
+        assert images is not None  # such a run is never made without its second set
+        return images
 
     def translate(self, images: Any, *, back: bool = False) -> Images:
         """Images of the first set's kind as images of the second's; `back` goes the other way."""

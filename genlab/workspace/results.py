@@ -111,3 +111,65 @@ class Likelihoods:
     values: np.ndarray
     kind: str
     measure: str
+
+
+@dataclass(frozen=True)
+class ScoredSets:
+    """log p(x) in nats of images of several sets: `values` and `indices` by "training", "held out" and, where asked for,
+    the title of another set.
+
+    `kind` and `measure` are those of `Likelihoods`.
+    """
+
+    values: Mapping[str, np.ndarray]
+    indices: Mapping[str, np.ndarray]
+    kind: str
+    measure: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Images with a part hidden, and what a model expects there.
+
+    `known` (C, H, W) is False where pixels were hidden. `errors` (N,) are root mean square differences of the hidden
+    pixels, `baseline` (N,) those of the training images' mean.
+    """
+
+    original: Images
+    masked: Images
+    filled: Images
+    known: np.ndarray
+    errors: np.ndarray
+    baseline: np.ndarray
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Held-out images by their class (rows) and the class a model gives them (columns): `counts` (classes, classes).
+
+    `accuracy` is the share on the diagonal, `majority` that of always naming the most frequent class in training.
+    """
+
+    counts: np.ndarray
+    names: tuple[str, ...]
+    accuracy: float
+    majority: float
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A classifier fitted anew in the plane of the first two principal axes of the training images.
+
+    `points` (N, 2) are held-out images `indices` of classes `labels`, with the log joint `log_joint` (N, classes) of the
+    refitted model; `grid` (steps, steps, classes) is that over the places `x` (steps,) and `y` (steps,), rows along y.
+    `accuracy` is that of the refitted model on the points.
+    """
+
+    points: np.ndarray
+    indices: np.ndarray
+    labels: np.ndarray
+    log_joint: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    grid: np.ndarray
+    accuracy: float
