@@ -56,8 +56,8 @@ CARD = Card(
     departures=(
         "The prior is trained beside the autoencoder, on codes that pass no gradient back, instead of afterwards: one "
         "run gives both, and the prior follows codes that still move.",
-        "Sides are halved three times and not twice, so that digits of 28 pixels become 3x3 entries: a prior learns nine "
-        "places in a minute, and 7x7 in an hour; the preset `paper` halves twice and rebuilds more sharply.",
+        "Sides are halved three times and not twice, so that 28 pixels become 3x3 entries, which a small prior learns "
+        "quickly; the preset `paper` halves twice, rebuilds more sharply and leaves the prior 49 entries to learn.",
         "The prior is a small causal transformer instead of a PixelCNN: it keeps what it has computed, so that a grid is "
         "drawn in as many quick steps as it has places.",
         "Codes that win less than a part of their even share move to vectors of the batch that are badly served; without "
@@ -124,6 +124,7 @@ class VQVAE(Model, Descends, Encodes, Decodes, HasPrior, Samples, Bounds):
     """Convolutions around a quantiser (or two), and a causal prior over the codes."""
 
     Parameters = VQVAEParameters
+    quantisers: Sequence[Quantiser]
 
     def __init__(self, shape: Shape, classes: int, parameters: VQVAEParameters) -> None:
         super().__init__(shape, classes, parameters)
@@ -156,9 +157,8 @@ class VQVAE(Model, Descends, Encodes, Decodes, HasPrior, Samples, Bounds):
             *(Up(wide, p.width if level == 1 else wide, sides[level]) for level in range(p.halvings - 1, 0, -1)),
             Up(p.width if p.halvings > 1 else wide, shape.channels, sides[0]),
         )
-        self.quantisers = nn.ModuleList(
-            Quantiser(p.codes, p.code_dim, decay=p.decay, revival=p.revival) for _ in self.grids
-        )
+        quantisers = [Quantiser(p.codes, p.code_dim, decay=p.decay, revival=p.revival) for _ in self.grids]
+        self.quantisers = nn.ModuleList(quantisers)  # type: ignore[assignment]
         self.prior = CausalPrior(self.places, p.codes, p.hidden, p.depth)
 
     def quantise(self, images: Tensor) -> list[Quantised]:

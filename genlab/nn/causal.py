@@ -27,6 +27,7 @@ class CausalPrior(nn.Module):
     """
 
     offsets: Tensor
+    blocks: Sequence[CausalBlock]
 
     def __init__(self, sizes: Sequence[int], codes: int, hidden: int, depth: int = 2) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class CausalPrior(nn.Module):
         self.register_buffer("offsets", levels * codes, persistent=False)
         self.embedding = nn.Embedding(len(sizes) * codes + 1, hidden)  # the last row begins every sequence
         self.position = nn.Parameter(torch.empty(sum(sizes), hidden))
-        self.blocks = nn.ModuleList(CausalBlock(hidden) for _ in range(depth))
+        self.blocks = nn.ModuleList(CausalBlock(hidden) for _ in range(depth))  # type: ignore[assignment]
         self.norm = nn.LayerNorm(hidden)
         self.heads = nn.ModuleList(nn.Linear(hidden, codes) for _ in sizes)
         nn.init.normal_(self.embedding.weight, 0.0, 0.1)

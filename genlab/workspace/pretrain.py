@@ -47,7 +47,9 @@ RECIPES = {
         "Gaussian mixtures of digits", "gmm", "digits-28", "default",
         {"pca": 25, "components": 3, "epochs": 30, "preview_every": 15},
     ),
+    "digits-vq-vae": Recipe("VQ-VAE on digits", "vq_vae", "digits-28", "default", {"preview_every": 4}),
     "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", {"hidden": 256, "epochs": 30, "preview_every": 2}),
+    "digits-cyclegan": Recipe("CycleGAN on digits, flat and in relief", "cyclegan", "digits-28", "quick", {"epochs": 5}, "digits-relief"),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
     "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
 }  # fmt: skip
