@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genlab.cli.output import columns, counter, laboratory, reports
-from genlab.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from genlab.data import ImageSet, SetInfo
@@ -96,20 +95,6 @@ def add(path: str, name: str, size: str | None, grey: bool, fit: str) -> dict[st
             Path(path), name=name, size=size, grey=grey or None, fit=fit, progress=progress
         )
     return _import_document(images)
-
-
-def _study_table(documents: list[dict[str, Any]]) -> str:
-    return columns([(d["name"], d["title"]) for d in documents]) if documents else "There are no studies yet."
-
-
-@click.command()
-@click.argument("name", required=False)
-@reports(_study_table)
-def study(name: str | None) -> list[dict[str, Any]]:
-    """The experiments of the papers that can be run; there are none yet."""
-    if name:
-        raise UnknownNameError("study", name, [])
-    return []
 
 
 @click.command()

@@ -1,0 +1,161 @@
+"""What a study is: a grid of runs, what is measured on each, the numbers a paper printed, and how the two compare.
+
+A study is one file in this package with a `STUDY`. It trains nothing itself: whoever runs it hands it finished runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from genlab.core.errors import UnknownNameError
+
+Place = Mapping[str, str | int | float | bool]
+
+
+class Cell(NamedTuple):
+    """One run of a grid: its `place` (factor -> level), and how to train it; `data` is empty for the study's own images."""
+
+    place: Place
+    model: str
+    values: Mapping[str, Any] = {}
+    preset: str = "default"
+    data: str = ""
+
+    @property
+    def key(self) -> str:
+        """The place as text, which no other cell of the grid has.
+
+        >>> Cell({"d": 20, "seed": 0}, "vae").key
+        'd=20, seed=0'
+        """
+        return ", ".join(f"{factor}={level}" for factor, level in self.place.items())
+
+
+class Result(NamedTuple):
+    """A finished cell: the run behind it and the numbers measured on it."""
+
+    cell: Cell
+    run: str
+    numbers: Mapping[str, Any]
+
+
+class Entry(NamedTuple):
+    """One field of a table: what it says, and the runs that it was computed from."""
+
+    text: str
+    runs: tuple[str, ...] = ()
+
+
+class Table(NamedTuple):
+    """Rows of entries under their headings; the first field of a row is its name."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    caption: str = ""
+
+
+class Line(NamedTuple):
+    """One line of a chart, with a band of ± `spread` where there is one; printed numbers are dashed."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Sequence[float] = ()
+    printed: bool = False
+
+
+class Chart(NamedTuple):
+    """Lines over a common axis."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[Line, ...]
+    caption: str = ""
+    log_x: bool = False
+
+
+class Picture(NamedTuple):
+    """A PNG that was drawn from runs, and what it shows."""
+
+    title: str
+    png: bytes
+    caption: str
+    runs: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """What a study found: sentences that a reader may quote, then tables, charts and pictures."""
+
+    findings: tuple[str, ...]
+    tables: tuple[Table, ...]
+    charts: tuple[Chart, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment: `grid(quick, images)` lists its cells for a number of training images, `measure(run)` gives
+    plain numbers of a finished run, and `conclude(results, open_run)` compares them with what was printed, where
+    `open_run(id)` gives a run to draw from. On a page and in a notebook such a run is a `genlab.Run`.
+    """
+
+    name: str
+    title: str
+    paper: str
+    question: str
+    data: str
+    grid: Callable[[bool, int], Sequence[Cell]]
+    measure: Callable[[Any], dict[str, Any]]
+    conclude: Callable[[Sequence[Result], Callable[[str], Any]], Report]
+    departures: tuple[str, ...] = field(default=())
+
+
+@cache
+def studies() -> dict[str, Study]:
+    """Every study by name."""
+    package = importlib.import_module("genlab.studies")
+    modules = [
+        importlib.import_module(f"genlab.studies.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    ]
+    every = [module.STUDY for module in modules if hasattr(module, "STUDY")]
+    return {study.name: study for study in sorted(every, key=lambda study: study.name)}
+
+
+def find_study(name: str) -> Study:
+    """The study of a name; an unknown one is answered with the nearest."""
+    if name not in studies():
+        raise UnknownNameError("study", name, studies())
+    return studies()[name]
+
+
+def chosen(results: Sequence[Result], **place: Any) -> list[Result]:
+    """The results whose place has all of these levels."""
+    return [result for result in results if all(result.cell.place.get(key) == level for key, level in place.items())]
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation; of a single value, or of none, what is not known is NaN.
+
+    >>> spread([1.0, 3.0])
+    (2.0, 1.4142135623730951)
+    """
+    mean = statistics.fmean(values) if values else math.nan
+    return mean, statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def mean_entry(results: Sequence[Result], number: Callable[[Result], float], form: str = ".4g") -> Entry:
+    """Mean ± standard deviation of one number over results (seeds), linked to their runs; a dash where there are none."""
+    mean, deviation = spread([number(result) for result in results])
+    if math.isnan(mean):
+        return Entry("–")
+    text = f"{mean:{form}}" if math.isnan(deviation) else f"{mean:{form}} ± {deviation:.2g}"
+    return Entry(text, tuple(result.run for result in results))

@@ -1,0 +1,175 @@
+"""Runs a study: trains the cells of its grid that are missing, measures them, and writes the report again.
+
+Everything done is in `studies/NAME/study.json` beside the runs; starting again goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genlab.runs.files import write_atomically
+from genlab.studies.report import write_report
+from genlab.studies.study import Cell, Report, Result, Study, find_study
+
+if TYPE_CHECKING:
+    from genlab.data import ImageSet
+    from genlab.workspace.run import Run
+    from genlab.workspace.workspace import Workspace
+
+LOOK = 0.1  # seconds between two looks at the runs
+
+
+class Progress(NamedTuple):
+    """How far a study is: cells done, failed, training now, and in all."""
+
+    done: int
+    failed: int
+    running: int
+    cells: int
+
+
+class StudyRun:
+    """One study on one image set, quick or full, in a laboratory.
+
+    >>> import genlab
+    >>> StudyRun(genlab.Workspace(), "vae-gan-batchnorm", quick=True).quick
+    True
+    """
+
+    def __init__(
+        self, lab: Workspace, study: str | Study, *, quick: bool = False, data: str | Path | ImageSet | None = None
+    ) -> None:
+        self.lab = lab
+        self.study = find_study(study) if isinstance(study, str) else study
+        self.quick = quick
+        self.images = lab.datasets.resolve(data or self.study.data)
+        self.cells = list(self.study.grid(quick, self.images.batches().count()))
+        kind = "quick" if quick else "full"
+        self.folder = lab.root / "studies" / f"{self.study.name}-{kind}-{self.images.name}"
+        self._record = self._read()
+
+    def run(self, *, jobs: int = 1, progress: Callable[[Progress], None] | None = None) -> Report:
+        """Train what is missing, `jobs` runs at once, and conclude. Interrupted, it loses only what was running.
+
+        A cell whose run failed is a gap in the tables, and is tried again the next time.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        waiting = [cell for cell in self.cells if "numbers" not in self._cell(cell)]
+        running: list[tuple[Cell, Run]] = []
+        failed = 0
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                cell = waiting.pop(0)
+                running.append((cell, self._begin(cell)))
+            for cell, run in [pair for pair in running if pair[1].status not in ("running", "queued")]:
+                running.remove((cell, run))
+                failed += not self._take(cell, run)
+            if progress:
+                done = len(self.cells) - len(waiting) - len(running) - failed
+                progress(Progress(done, failed, len(running), len(self.cells)))
+            if running:
+                time.sleep(LOOK)
+        return self.report()
+
+    def results(self) -> list[Result]:
+        """The cells that are finished and measured, in the order of the grid."""
+        kept = [(cell, self._cell(cell)) for cell in self.cells]
+        return [Result(cell, known["run"], known["numbers"]) for cell, known in kept if "numbers" in known]
+
+    def report(self) -> Report:
+        """What the results so far say; written to `report.md` and `report.html` too."""
+        results = self.results()
+        report = self.study.conclude(results, self.lab.runs.__getitem__)
+        made = (
+            f"{len(results)} of {len(self.cells)} runs on {self.images.title} ({self.images.count:,} images"
+            f"{', synthetic' if self.images.synthetic else ''}), {'quick' if self.quick else 'full'} grid."
+        )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_report(self.folder, self.study, report, made)
+        return report
+
+    def _begin(self, cell: Cell) -> Run:
+        """The cell's run: the one that was begun before, where it can go on, or a new one."""
+        known = self._cell(cell).get("run")
+        if known and known in self.lab.runs:
+            run = self.lab.runs[known]
+            if run.status in ("paused", "interrupted"):
+                run.resume(at_once=True)
+            if run.status != "failed":
+                return run
+        data = cell.data or self.images
+        run = self.lab.prepare(
+            cell.model, data, preset=cell.preset, name=f"{self.study.name}: {cell.key}", **cell.values
+        )
+        self._keep(cell, {"run": run.id})
+        self.lab.runs.start_now(run)
+        return run
+
+    def _take(self, cell: Cell, run: Run) -> bool:
+        """Measure a run that has ended; whether it had finished."""
+        if run.status != "finished":
+            return False
+        self._keep(cell, {"run": run.id, "numbers": self.study.measure(run)})
+        return True
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "study.json"
+
+    def _read(self) -> dict[str, Any]:
+        """What was kept on these very images; nothing where the file is absent, damaged or of other images."""
+        empty = {"study": self.study.name, "quick": self.quick, "data": self.images.hash, "cells": {}}
+        try:
+            record: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return empty
+        return record if record.get("data") == self.images.hash else empty
+
+    def _cell(self, cell: Cell) -> dict[str, Any]:
+        """What is kept of a cell, as long as it is trained the same way."""
+        known: dict[str, Any] = self._record["cells"].get(cell.key, {})
+        return known if known.get("plan") == _plan(cell) else {}
+
+    def _keep(self, cell: Cell, known: dict[str, Any]) -> None:
+        self._record["cells"][cell.key] = {"plan": _plan(cell), **known}
+        write_atomically(self._file, json.dumps(self._record, indent=1).encode())
+
+
+def _plan(cell: Cell) -> dict[str, Any]:
+    return {"model": cell.model, "preset": cell.preset, "values": dict(cell.values), "data": cell.data}
+
+
+def study_document(run: StudyRun, report: Report) -> dict[str, Any]:
+    """Everything a study found as plain data: its cells with their runs and numbers, its findings and tables."""
+    return {
+        "study": run.study.name,
+        "quick": run.quick,
+        "data": run.images.name,
+        "report": str(run.folder / "report.html"),
+        "findings": list(report.findings),
+        "cells": [{"place": dict(r.cell.place), "run": r.run, **r.numbers} for r in run.results()],
+        "tables": [
+            {
+                "title": table.title,
+                "head": list(table.head),
+                "rows": [[entry.text for entry in row] for row in table.rows],
+            }
+            for table in report.tables
+        ],
+    }
+
+
+def failures(run: StudyRun) -> list[str]:
+    """One sentence for each cell whose run failed."""
+    sentences = []
+    for cell in run.cells:
+        known = run._cell(cell)
+        if known and "numbers" not in known and known["run"] in run.lab.runs:
+            state = run.lab.runs[known["run"]].state
+            if state.status == "failed":
+                sentences.append(f"{cell.key}: {state.message}")
+    return sentences

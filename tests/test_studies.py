@@ -1,0 +1,200 @@
+"""Studies: the grid, what is printed, what is measured, and that nothing is trained twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import genlab
+from genlab.core.errors import UnknownNameError
+from genlab.core.registry import find
+from genlab.studies import (
+    Cell,
+    Chart,
+    Entry,
+    Line,
+    Report,
+    Result,
+    Study,
+    Table,
+    find_study,
+    studies,
+    vae_gan_batchnorm,
+)
+from genlab.studies.report import as_text, svg, write_report
+from genlab.studies.study import Picture, mean_entry, spread
+from genlab.workspace.studies import Progress, StudyRun, failures, study_document
+
+SLOW = {"epochs": 1, "batch_size": 512, "hidden": 8, "latent_dim": 2, "device": "cpu"}
+
+
+def tiny_grid(quick: bool, images: int) -> Sequence[Cell]:
+    return [Cell({"seed": seed}, "vae", {**SLOW, "seed": seed}) for seed in range(1 if quick else 2)]
+
+
+def tiny_measure(run: Any) -> dict[str, Any]:
+    return {"loss": run.scalars()[-1]["loss"]}
+
+
+def tiny_conclude(results: Sequence[Result], open_run: Callable[[str], Any]) -> Report:
+    assert all(open_run(result.run).status == "finished" for result in results)
+    row = (Entry("loss"), mean_entry(results, lambda result: result.numbers["loss"]))
+    return Report((f"{len(results)} runs",), (Table("Losses", ("", "mean"), (row,)),))
+
+
+TINY = Study("tiny", "A tiny study", "no paper", "Does it run?", "digits-8", tiny_grid, tiny_measure, tiny_conclude)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> genlab.Workspace:
+    return genlab.Workspace(tmp_path)
+
+
+def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Workspace) -> None:
+    seen: list[Progress] = []
+    first = StudyRun(lab, TINY)
+    report = first.run(jobs=2, progress=seen.append)
+    assert seen[-1] == Progress(2, 0, 0, 2)
+    losses = [result.numbers["loss"] for result in first.results()]
+    assert losses == [lab.runs[result.run].scalars()[-1]["loss"] for result in first.results()]
+    assert report.tables[0].rows[0][1].text.startswith(f"{sum(losses) / 2:.4g} ± ")
+    assert report.tables[0].rows[0][1].runs == tuple(result.run for result in first.results())
+    again = StudyRun(lab, TINY)
+    assert again.run() == report
+    assert len([run for run in lab.runs if not run.shipped]) == 2
+    assert (first.folder / "report.md").read_text().count("../../runs/") == 1
+    assert 'lang="en"' in (first.folder / "report.html").read_text()
+
+
+def test_what_was_interrupted_goes_on_and_what_was_done_stays(lab: genlab.Workspace) -> None:
+    quick = StudyRun(lab, TINY, quick=True)
+    quick.folder = StudyRun(lab, TINY).folder  # as if the full one had been stopped after its first cell
+    quick.run()
+    kept = quick.results()[0].run
+    begun = lab.prepare("vae", "digits-8", **SLOW, seed=1)  # a second cell that was queued when the power went
+    record = json.loads((quick.folder / "study.json").read_text())
+    record["cells"]["seed=1"] = {**record["cells"]["seed=0"], "run": begun.id}
+    record["cells"]["seed=1"]["plan"] = {**record["cells"]["seed=0"]["plan"], "values": {**SLOW, "seed": 1}}
+    del record["cells"]["seed=1"]["numbers"]
+    (quick.folder / "study.json").write_text(json.dumps(record))
+    full = StudyRun(lab, TINY)
+    full.run()
+    assert [result.run for result in full.results()] == [kept, begun.id]
+
+
+def test_a_failed_run_is_a_gap_that_is_named_and_tried_again(lab: genlab.Workspace) -> None:
+    def explosive(quick: bool, images: int) -> Sequence[Cell]:
+        wild = {"device": "cpu", "learning_rate": 1.0, "batch_size": 8, "epochs": 3}
+        return [Cell({"rate": "fine"}, "vae", SLOW), Cell({"rate": "wild"}, "vae_gan", {**wild, "latent_dim": 20})]
+
+    study = Study("wild", "", "", "", "digits-8", explosive, tiny_measure, tiny_conclude)
+    running = StudyRun(lab, study)
+    seen: list[Progress] = []
+    running.run(progress=seen.append)
+    assert seen[-1].failed == 1
+    assert [result.cell.place["rate"] for result in running.results()] == ["fine"]
+    (sentence,) = failures(running)
+    assert sentence.startswith("rate=wild: ")
+    assert "finite" in sentence
+
+
+def test_a_cell_that_is_planned_otherwise_is_trained_again(lab: genlab.Workspace) -> None:
+    StudyRun(lab, TINY, quick=True).run()
+
+    def longer(quick: bool, images: int) -> Sequence[Cell]:
+        return [Cell({"seed": 0}, "vae", {**SLOW, "seed": 0, "epochs": 2})]
+
+    changed = StudyRun(lab, Study("tiny", "", "", "", "digits-8", longer, tiny_measure, tiny_conclude), quick=True)
+    assert changed.results() == []
+    changed.run()
+    assert lab.runs[changed.results()[0].run].state.epoch == 2
+
+
+def test_the_document_is_plain(lab: genlab.Workspace) -> None:
+    running = StudyRun(lab, TINY, quick=True)
+    document = json.loads(json.dumps(study_document(running, running.run())))
+    assert document["cells"][0]["place"] == {"seed": 0}
+    assert document["tables"][0]["rows"][0][0] == "loss"
+    assert Path(document["report"]).exists()
+
+
+def test_reports_show_tables_charts_and_pictures(tmp_path: Path) -> None:
+    lines = (Line("ours", (1, 2), (3.0, 4.0), (0.1, 0.2)), Line("printed, ours", (1, 2), (3.5, 4.5), printed=True))
+    table = Table("T < 1", ("", "a"), ((Entry("row"), Entry("0.5", ("run-1", "run-2"))),), "caption & more")
+    report = Report(("found",), (table,), (Chart("C", "x", "y", lines),), (Picture("P", b"\x89PNG", "seen"),))
+    page = write_report(tmp_path, TINY, report, "made of nothing").read_text()
+    assert "T &lt; 1" in page
+    assert "caption &amp; more" in page
+    assert page.count("../../runs/run-") == 2
+    assert "<svg" in page
+    assert "ours" in svg(report.charts[0])
+    assert (tmp_path / "picture-1.png").read_bytes() == b"\x89PNG"
+    assert "| row | [0.5](../../runs/run-1) |" in (tmp_path / "report.md").read_text()
+    assert as_text(report).endswith("row  0.5")
+
+
+def test_means_and_spreads() -> None:
+    assert spread([2.0, 4.0, 9.0]) == (5.0, pytest.approx(math.sqrt((9 + 1 + 16) / 2)))
+    assert math.isnan(spread([])[0])
+    assert math.isnan(spread([1.0])[1])
+    assert mean_entry([], lambda result: 0.0).text == "–"
+
+
+@pytest.mark.parametrize("name", list(studies()))
+def test_every_cell_of_every_grid_can_be_trained(name: str, lab: genlab.Workspace) -> None:
+    study = find_study(name)
+    for quick in (True, False):
+        cells = study.grid(quick, 600)
+        assert len({cell.key for cell in cells}) == len(cells) > 1
+        for cell in cells:
+            lab.plan(cell.model, cell.preset, dict(cell.values))
+            assert find(cell.model)
+
+
+def test_an_unknown_study_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="vae-gan-batchnorm"):
+        find_study("vae-gan-batchnorms")
+
+
+def batchnorm_result(d: int, noise: str, norm: bool, seed: int, test: Sequence[float]) -> Result:
+    place = {"d": d, "noise": noise, "batch norm": norm, "seed": seed}
+    return Result(Cell(place, "vae_gan"), f"run-{norm}-{seed}", {"train": test, "test": test, "test_sampled": test})
+
+
+def test_the_ratio_with_batch_norm_is_taken_seed_by_seed() -> None:
+    results = [
+        batchnorm_result(20, "none", False, 0, [100, 100, 100, 100, 100]),
+        batchnorm_result(20, "none", True, 0, [50, 60, 70, 80, 90]),
+        batchnorm_result(20, "none", False, 1, [200, 200, 200, 200, 200]),
+        batchnorm_result(20, "none", True, 1, [120, 120, 120, 120, 120]),
+        batchnorm_result(20, "none", True, 2, [1, 1, 1, 1, 1]),  # without its partner
+    ]
+    assert vae_gan_batchnorm.ratios(results, "none", 20, 1) == [0.5, 0.6]
+    report = vae_gan_batchnorm.conclude(results, lambda run: Runless())
+    ratio = next(table for table in report.tables if table.title.startswith("Test loss with / without"))
+    assert [entry.text for entry in ratio.rows[0]] == ["printed", "0.64", "0.70", "0.73", "0.76", "0.77"]
+    assert ratio.rows[1][1].text == "0.55 ± 0.07"
+    assert "shrinks" in report.findings[0] or "within two standard deviations" in report.findings[0]
+
+
+class Runless:
+    """A run that draws one blank pixel."""
+
+    class images:
+        splits = {"validation": [0, 1]}
+
+        @staticmethod
+        def tensor(indices: Any) -> list[int]:
+            return [0, 1]
+
+    def interpolate(self, a: Any, b: Any, **how: Any) -> Any:
+        import numpy as np
+
+        from genlab.figures.images import Images
+
+        return Images(np.zeros((1, 1, 4, 4), np.float32), "blank")
