@@ -28,6 +28,7 @@ from genlab.core.capabilities import (
     Samples,
     SamplesByLabel,
     Scores,
+    Translates,
 )
 from genlab.core.errors import BadInputError
 from genlab.core.events import EpochFinished
@@ -36,7 +37,7 @@ from genlab.core.parameters import describe
 from genlab.core.registry import PRESETS, find, models
 from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
-from genlab.data.loader import ArrayBatches
+from genlab.data.loader import ArrayBatches, PairedBatches
 from genlab.training.loop import Training
 from genlab.training.players import Minimiser
 
@@ -88,11 +89,19 @@ def data_of(shape: tuple[int, int, int], count: int = 48) -> ArrayBatches:
 
 
 def batch_of(shape: tuple[int, int, int], count: int = 12) -> Batch:
-    return data_of(shape, count + 8).all("train", torch.device("cpu"))
+    batch = data_of(shape, count + 8).all("train", torch.device("cpu"))
+    return batch._replace(second=1 - batch.images)
+
+
+def inverted(data: ArrayBatches) -> ArrayBatches:
+    """A second set for models that learn from two: the negatives of the first one's images, one fewer."""
+    splits = {split: places[1:] for split, places in data._splits.items()}
+    return ArrayBatches(255 - data._images, None, splits)
 
 
 def epochs_of(model: Model, data: ArrayBatches, epochs: int) -> list[EpochFinished]:
-    events = Training(model, data, TrainingSettings(epochs=epochs, batch_size=20)).events()
+    dealt = PairedBatches(data, inverted(data)) if isinstance(model, Translates) else data
+    events = Training(model, dealt, TrainingSettings(epochs=epochs, batch_size=20)).events()
     return [event for event in events if isinstance(event, EpochFinished)]
 
 
@@ -210,6 +219,9 @@ def outputs(model: Model) -> dict[str, Tensor]:
             told["bound_reconstruction"] = lambda: model.bound_terms(images, generator())["reconstruction"]
         if isinstance(model, Classifies):
             told["classify"] = lambda: model.classify(images)
+        if isinstance(model, Translates):
+            told["translation"] = lambda: model.translate(images)
+            told["translation_back"] = lambda: model.translate(images, back=True)
         if isinstance(model, Imputes):
             told["impute"] = lambda: model.impute(images, images > 0.5)
         return {key: compute() for key, compute in told.items()}
@@ -221,6 +233,7 @@ def test_outputs_are_finite_of_the_right_shape_and_repeatable(name: str) -> None
     first, second = outputs(model), outputs(model)
     image = tuple(model.shape)
     shapes = {"sample": (4, *image), "sample_labels": (3, *image), "reconstruction": (6, *image), "impute": (6, *image)}
+    shapes |= dict.fromkeys(("translation", "translation_back"), (6, *image))
     shapes |= dict.fromkeys(("log_likelihood", "kl", "bound_reconstruction"), (6,))
     if isinstance(model, Decodes):
         shapes |= {"mean": (6, model.latent_dim), "log_var": (6, model.latent_dim), "prior": (5, model.latent_dim)}

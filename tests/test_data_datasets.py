@@ -41,7 +41,7 @@ def test_nothing_heavy_is_imported_by_looking(tmp_path):
 
 def test_bundled_sets_are_listed_before_they_are_made(datasets):
     infos = {info.name: info for info in datasets.infos()}
-    assert {"digits-8", "digits-28", "sprites", "log-ends"} == set(datasets) == set(BUNDLED)
+    assert {"digits-8", "digits-28", "digits-relief", "sprites", "log-ends"} == set(datasets) == set(BUNDLED)
     assert infos["digits-28"].status == "made on first use"
     assert infos["digits-28"].available
     assert infos["mnist"].status == "needs a download"
@@ -49,7 +49,7 @@ def test_bundled_sets_are_listed_before_they_are_made(datasets):
     assert not datasets.folder.exists()
 
 
-@pytest.mark.parametrize("name", ["digits-8", "digits-28", "sprites", "log-ends"])
+@pytest.mark.parametrize("name", ["digits-8", "digits-28", "digits-relief", "sprites", "log-ends"])
 def test_a_bundled_set_is_what_its_description_promised(datasets, name):
     made, promised = datasets[name], BUNDLED[name].info
     told = {"status", "created", "class_counts"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from genlab.core.errors import BadInputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from genlab.data import ImageSet
     from genlab.figures.images import Images
     from genlab.workspace import Run
     from genlab.workspace.results import Projection
@@ -41,18 +43,24 @@ def _said(document: dict[str, Any]) -> str:
     return f"{document['file']}: {document['caption']}"
 
 
-def given_images(run: Run, sources: tuple[str, ...], count: int = 0) -> np.ndarray:
-    """Images (N, C, H, W): numbers of the run's set or files in the run's shape; without any, `count` held-out ones."""
+def given_images(
+    run: Run, sources: tuple[str, ...], count: int = 0, of: Callable[[], ImageSet] | None = None
+) -> np.ndarray:
+    """Images (N, C, H, W): numbers of a set or files in the run's shape; without any, `count` held-out ones.
+
+    The set is the run's own, or what `of` opens; files alone need none.
+    """
     import numpy as np
 
+    opened = of or (lambda: run.images)
     if sources:
-        return np.concatenate([_given(run, source) for source in sources])
-    splits = run.images.splits
-    chosen = splits["validation"] if len(splits["validation"]) else splits["train"]
-    return run.images.tensor(chosen[:count]).numpy()
+        return np.concatenate([_given(run, source, opened) for source in sources])
+    images = opened()
+    chosen = images.splits["validation"] if len(images.splits["validation"]) else images.splits["train"]
+    return images.tensor(chosen[:count]).numpy()
 
 
-def _given(run: Run, source: str) -> np.ndarray:
+def _given(run: Run, source: str, opened: Callable[[], ImageSet]) -> np.ndarray:
     import numpy as np
 
     from genlab.core.shapes import Shape
@@ -60,10 +68,10 @@ def _given(run: Run, source: str) -> np.ndarray:
 
     if not source.isdecimal():
         return decode_images(source, Shape(*run.config.data.shape)).astype(np.float32) / np.float32(255)
-    number, count = int(source), run.images.count
-    if number >= count:
-        raise BadInputError(f"{run.config.data.name} has the images 0 to {count - 1}, and {number} is none of them.")
-    return run.images.tensor([number]).numpy()
+    number, images = int(source), opened()
+    if number >= images.count:
+        raise BadInputError(f"{images.name} has the images 0 to {images.count - 1}, and {number} is none of them.")
+    return images.tensor([number]).numpy()
 
 
 @click.command()
@@ -104,6 +112,31 @@ def reconstruct(run: str, images: tuple[str, ...], count: int, output: str) -> d
     both = Images(np.concatenate([given, rebuilt.array]), f"Originals above; {rebuilt.caption}")
     error = float(((given - rebuilt.array) ** 2).mean())
     return written(found, both, output, columns=len(given), mse=error)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("images", nargs=-1)
+@click.option("--back", is_flag=True, help="From the second image set to the first.")
+@click.option("-n", "--count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Images held out.")
+@click.option("-o", "--output", default="translated.png", show_default=True)
+@reports(_said)
+def translate(run: str, images: tuple[str, ...], back: bool, count: int, output: str) -> dict[str, Any]:
+    """Images of one set above, what the run makes of them as images of its other set below.
+
+    IMAGES are files, or numbers of the run's first image set (with --back, of its second); without any, held-out
+    images are taken. The error that is told is that of turning them back again.
+    """
+    import numpy as np
+
+    from genlab.figures.images import Images
+
+    found = laboratory().runs[run]
+    given = given_images(found, images, count, lambda: found.translates_from(back=back))
+    there = found.translate(given, back=back)
+    error = float(np.abs(found.translate(there, back=not back).array - given).mean())
+    both = Images(np.concatenate([given, there.array]), f"Above {there.caption}, below")
+    return written(found, both, output, columns=len(given), back=back, error_there_and_back=error)
 
 
 @click.command()

@@ -23,6 +23,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "name": run.name,
         "model": run.config.model,
         "data": run.config.data.name,
+        "second": run.config.second.name if run.config.second else None,
         "status": "finished" if run.shipped else state.status,
         "pid": state.pid if state.status == "running" else None,
         "epochs": state.epoch,

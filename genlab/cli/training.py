@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ def train_document(run: Run) -> dict[str, Any]:
         "status": state.status,
         "model": run.config.model,
         "data": run.config.data.name,
+        "second": run.config.second.name if run.config.second else None,
         "epochs": state.epoch,
         "seconds": state.seconds,
         "device": state.device,
@@ -76,6 +78,7 @@ def _follow(run: Run) -> None:
 @click.command()
 @click.argument("model", required=False)
 @click.option("--data", help="An image set's name, or a path to images (a folder, a zip, an image).")
+@click.option("--second", help="A second image set, for a model that translates between two.")
 @click.option("--preset", type=click.Choice(["quick", "default", "paper"]), help="Where to start from.")
 @click.option("--epochs", type=int, help="Passes over the images, in all.")
 @click.option("--seed", type=int, help="Fixes weights, order and noise.")
@@ -85,14 +88,16 @@ def _follow(run: Run) -> None:
 @click.option("--detach", is_flag=True, help="Queue it and return at once.")
 @reports(_trained)
 def train(
-    model: str | None, data: str | None, preset: str | None, epochs: int | None, seed: int | None,
+    model: str | None, data: str | None, second: str | None, preset: str | None, epochs: int | None, seed: int | None,
     pairs: tuple[str, ...], name: str, resumed: str | None, detach: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Train MODEL on images, with a bar; Ctrl-C saves a checkpoint and pauses."""
+    from genlab.core.registry import find
+
     lab = laboratory()
     if resumed:
         run = lab.runs[resumed]
-        _refuse_other(lab, run, model, data, preset or name)
+        _refuse_other(lab, run, model, {"data": data, "second": second}, preset or name)
         values = chosen_values(run.config.model, pairs, epochs=epochs, seed=seed)
         run.resume(at_once=not detach, **values)
     elif not model or not data:
@@ -101,7 +106,11 @@ def train(
     else:
         values = chosen_values(model, pairs, epochs=epochs, seed=seed)
         lab.plan(model, preset or "default", values)  # before a folder is imported in vain
-        run = lab.train(model, _data(lab, data), preset=preset or "default", name=name, at_once=not detach, **values)
+        if problem := find(model).wrong_sets(bool(second)):
+            raise BadInputError(problem)
+        images, other = _data(lab, data), _data(lab, second) if second else None
+        chosen = {"preset": preset or "default", "name": name, "at_once": not detach, **values}
+        run = lab.train(model, images, second=other, **chosen)
     if not detach:
         try:
             _follow(run)
@@ -110,14 +119,19 @@ def train(
     return train_document(run)
 
 
-def _refuse_other(lab: Workspace, run: Run, model: str | None, data: str | None, other: str | None) -> None:
+def _refuse_other(
+    lab: Workspace, run: Run, model: str | None, sets: Mapping[str, str | None], other: str | None
+) -> None:
     """A run that is resumed stays what it is."""
     if model and model != run.config.model:
         raise BadInputError(f"{run.name} trains {run.config.model}, not {model}; leave the model out to resume it.")
     if other:
         raise BadInputError("A run that is resumed keeps its preset and its name; leave --preset and --name out.")
-    if data and lab.datasets.resolve(data).hash != run.config.data.hash:
-        raise BadInputError(f"{run.name} was trained on {run.config.data.name!r}; leave --data out to resume it.")
+    for option, given in sets.items():
+        known = getattr(run.config, option)
+        if given and (known is None or lab.datasets.resolve(given).hash != known.hash):
+            trained_on = repr(known.name) if known else "one image set"
+            raise BadInputError(f"{run.name} was trained on {trained_on}; leave --{option} out to resume it.")
 
 
 @click.command()

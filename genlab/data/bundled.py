@@ -42,6 +42,14 @@ def _digits_28() -> Content:
     return Content(pixels.reshape(-1, 1, 28, 28).astype(np.uint8), labels.astype(np.int64), _DIGITS)
 
 
+def _digits_relief() -> Content:
+    """The digits as raised from a grey plate and lit from the upper left: pixel + slope along the diagonal."""
+    pixels, labels, names = _digits_28()[:3]
+    padded = np.pad(pixels.astype(np.int16), [(0, 0), (0, 0), (1, 1), (1, 1)])
+    slope = padded[:, :, 2:, 2:] - padded[:, :, :-2, :-2]
+    return Content((128 + slope // 2).clip(0, 255).astype(np.uint8), labels, names)
+
+
 def _described(name: str, title: str, shape: tuple[int, int, int], count: int, **described: object) -> SetInfo:
     fields: dict[str, object] = {"name": name, "title": title, "shape": Shape(*shape), "count": count}
     fields |= {"distinct": count, "status": "made on first use"}
@@ -76,6 +84,21 @@ BUNDLED: dict[str, Bundled] = {
             validation=179,
         ),
         _digits_8,
+    ),
+    "digits-relief": Bundled(
+        _described(
+            "digits-relief",
+            "Digits in relief 28x28 (synthetic)",
+            (1, 28, 28),
+            5000,
+            class_names=_DIGITS,
+            synthetic=True,
+            source="made by genlab of the images of digits-28, as if each digit stood out from a plate; for translating",
+            licence="CC-BY-SA-3.0",
+            hash="8511f87acf9aad5fa8b4e3a24d166b1795b205cb029e5443d86078452ce3cb7e",
+            validation=500,
+        ),
+        _digits_relief,
     ),
     "log-ends": Bundled(
         _described(
