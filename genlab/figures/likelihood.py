@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 BINS = 40
+FURTHEST = 12.0  # log-odds beyond which a posterior is 0 or 1 to the eye; images beyond stand at the edge
+PLACES = {"training": 0, "held out": 1}  # in the palette, so that a set keeps its colour; any other set comes next
 TAILS = (0.5, 99.5)  # percentiles between which the bins lie; the rest is counted in the outermost ones
 
 
@@ -34,17 +36,17 @@ def likelihood_histogram(
     middles = (edges[1:] + edges[:-1]) / 2
     figure = Figure()
     highest = 0.0
-    for place, (name, numbers) in enumerate(values.items()):
+    for name, numbers in values.items():
         counts, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)
         shares = counts / max(1, len(numbers))
         highest = max(highest, float(shares.max()))
         figure.add_bar(
-            x=middles, y=shares, name=name, marker_color=colour(place), opacity=0.6, width=np.diff(edges),
+            x=middles, y=shares, name=name, marker_color=colour(PLACES.get(name, 2)), opacity=0.6, width=np.diff(edges),
             hovertemplate=f"{name}<br>%{{y:.1%}} at %{{x:,.5g}} nats<extra></extra>",
         )  # fmt: skip
     for place, (name, value) in enumerate((marked or {}).items()):
         at = float(np.clip(value, edges[0], edges[-1]))
-        line = {"color": colour(place + len(values)), "width": 3, "dash": "dash"}
+        line = {"color": colour(place + 3), "width": 3, "dash": "dash"}
         figure.add_scatter(
             x=[at, at], y=[0, highest], mode="lines", name=name, line=line,
             hovertemplate=f"{name}<br>{value:,.5g} nats<extra></extra>",
@@ -72,15 +74,24 @@ def confusion_matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     from plotly.graph_objects import Figure
 
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))
+    names = list(names)
     figure = Figure()
     figure.add_heatmap(
-        x=list(names), y=list(names), z=share, text=counts, texttemplate="%{text}", showscale=False, zmin=0, zmax=1,
-        colorscale=[[0, "rgba(0,114,178,0)"], [1, "rgba(0,114,178,0.85)"]], xgap=1, ygap=1,
+        x=names, y=names, z=share, text=counts, showscale=False, zmin=0, zmax=1, xgap=1, ygap=1,
+        colorscale=[[0, "rgba(0,114,178,0)"], [1, "rgba(0,114,178,0.95)"]],
         hovertemplate="%{y} given as %{x}: %{text} images, %{z:.1%}<extra></extra>",
     )  # fmt: skip
+    for strong in (True, False):  # white on strong ground, else in the page's own colour; nothing where there is none
+        rows, columns = np.nonzero((counts > 0) & ((share > 0.5) == strong))
+        figure.add_scatter(
+            x=[names[column] for column in columns], y=[names[row] for row in rows], mode="text", hoverinfo="skip",
+            text=[f"{counts[row, column]:,}" for row, column in zip(rows, columns, strict=True)],
+            textfont={"color": "white"} if strong else None,
+        )  # fmt: skip
     styled(figure, x="class given by the model", y="class of the image", height=120 + 34 * len(names), legend=False)
-    figure.update_xaxes(type="category", showgrid=False)
-    return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    order = {"type": "category", "categoryorder": "array", "categoryarray": names, "showgrid": False}
+    figure.update_xaxes(**order)
+    return figure.update_yaxes(**order, autorange="reversed")
 
 
 def decision_regions(
@@ -120,7 +131,7 @@ def decision_regions(
         mine = labels == label
         figure.add_scatter(
             x=points[mine, 0], y=points[mine, 1], mode="markers", name=names[label], customdata=numbers[mine][:, None],
-            marker={"size": 6, "color": colour(ink[label]), "symbol": symbol(ink[label]), "line": {"color": "white", "width": 0.5}},
+            marker={"size": 6, "color": colour(ink[label]), "symbol": symbol(ink[label])},
             hovertemplate=f"image %{{customdata[0]}}<br>{names[label]}<extra></extra>",
         )  # fmt: skip
     return styled(figure, x="principal axis 1", y="principal axis 2", height=520)
@@ -129,21 +140,21 @@ def decision_regions(
 def sigmoid_of_odds(odds: np.ndarray, first: np.ndarray, names: tuple[str, str]) -> Figure:
     """The posterior of the first class over the log-odds: one curve for every model, and each image (N,) on it.
 
-    `first` (N,) says which images are of the first class; those of the second stand at the same height as their odds say.
+    `first` (N,) says which images are of the first class. Images beyond log-odds of ±12 stand at the edge.
     """
     from plotly.graph_objects import Figure
 
-    reach = max(4.0, float(np.percentile(np.abs(odds), 95)) if len(odds) else 4.0)
+    reach = min(FURTHEST, max(4.0, float(np.abs(odds).max(initial=0.0))))
     line = np.linspace(-reach, reach, 200)
     figure = Figure()
     style: dict[str, Any] = {"color": NEUTRAL, "width": 2}
     figure.add_scatter(x=line, y=posterior(line), mode="lines", name="sigmoid", line=style, hoverinfo="skip")
     for place, (name, mine) in enumerate(zip(names, (first, ~first), strict=True)):
-        at = np.clip(odds[mine], -reach, reach)
+        own = odds[mine]
         figure.add_scatter(
-            x=at, y=posterior(odds[mine]), mode="markers", name=name,
+            x=np.clip(own, -reach, reach), y=posterior(own), mode="markers", name=name, customdata=own[:, None],
             marker={"size": 8, "color": colour(place), "symbol": "circle" if place == 0 else "diamond", "opacity": 0.6},
-            hovertemplate=f"{name}<br>log-odds %{{x:.3g}}, posterior %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{name}<br>log-odds %{{customdata[0]:.3g}}, posterior %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     styled(figure, x=f"log-odds of {names[0]} against {names[1]} / nats", y=f"posterior of {names[0]}")
     return figure.update_yaxes(range=[-0.05, 1.05], tickformat=".0%")

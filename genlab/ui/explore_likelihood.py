@@ -25,6 +25,7 @@ LIMITS = (100, 300, 500, 1000, 3000)
 EXTREMES = 12  # images in a gallery
 KEPT = 6  # results a session remembers of each kind
 NO_SET = ""
+PAIR, ALL = "These two", "All classes"
 MEASURES = {
     "density": "a density over pixels in [0, 1], which may exceed 1",
     "binary": "a probability of pixels thresholded at one half",
@@ -222,7 +223,7 @@ def which_class(run: genlab.Run) -> None:
         )  # fmt: skip
     if run.has_boundary():
         st.subheader("The border in a plane", anchor=False)
-        _border(run)
+        _border(run, confused(found))
 
 
 def confusion_rows(found: Confusion) -> list[dict[str, Any]]:
@@ -233,37 +234,45 @@ def confusion_rows(found: Confusion) -> list[dict[str, Any]]:
     ]
 
 
+def confused(found: Confusion) -> tuple[int, int]:
+    """The two classes that are taken for each other most often, where all are right the first two."""
+    both = np.triu(found.counts + found.counts.T, 1)
+    places = np.triu(np.ones_like(both), 1)
+    first, second = np.unravel_index((both * both.size + places).argmax(), both.shape)
+    return int(first), int(second)
+
+
 @st.fragment
 @boundary()
-def _border(run: genlab.Run) -> None:
+def _border(run: genlab.Run, start: tuple[int, int]) -> None:
     """The same model fitted in the plane of two principal axes: its regions, and the sigmoid of two classes."""
     names = list(run.config.data.class_names)
     left, right = st.columns(2)
-    first = left.selectbox("Class", names, key="first", bind="query-params")
-    second = right.selectbox("Against", [name for name in names if name != first], key="second", bind="query-params")
+    first = left.selectbox("Class", names, start[0], key="first", bind="query-params")
+    others = [name for name in names if name != first]
+    wanted = names[start[1]] if names[start[1]] != first else names[start[0]]
+    second = right.selectbox("Against", others, others.index(wanted), key="second", bind="query-params")
     with guarded("Fitting in the plane …"):
         found: Boundary = remembered("borders", run, compute=lambda: run.boundary())
         pair = names.index(str(first)), names.index(str(second))
-        for column, chosen in zip(st.columns(2, gap="large"), (None, pair), strict=True):
-            with column:
-                figure = decision_regions(
-                    found.points, found.labels, found.grid, x=found.x, y=found.y, names=names, pair=chosen,
-                    indices=found.indices,
-                )  # fmt: skip
-                show_figure(figure, _border_caption(run, found, chosen, names), key="pair" if chosen else "regions")
+        shown = st.segmented_control("Show", (PAIR, ALL), default=PAIR, key="plane", bind="query-params", required=True)
+        of = pair if shown == PAIR else None
+        figure = decision_regions(
+            found.points, found.labels, found.grid, x=found.x, y=found.y, names=names, pair=of, indices=found.indices
+        )
+        show_figure(figure, _border_caption(run, found, of, names), key="regions")
         _sigmoid(run, found, pair, names)
 
 
 def _border_caption(run: genlab.Run, found: Boundary, pair: tuple[int, int] | None, names: list[str]) -> str:
+    what = "The most probable class at each place of the plane"
     if pair:
-        return (
-            f"{names[pair[0]]} against {names[pair[1]]} alone, with the lines where the posterior of {names[pair[0]]} is "
-            f"10, 50 and 90 %; the model of “{run.title}” refitted in this plane."
-        )
+        first, second = (names[label] for label in pair)
+        what = f"{first} against {second} alone, with lines where the posterior of {first} is 10, 50 and 90 %"
     return (
-        f"The most probable class at each place of the plane, and {len(found.points)} held-out images. This is not "
-        f"“{run.title}” itself, which sees more dimensions, but the same kind of model ({run.config.model}) fitted anew on "
-        f"the first two principal axes of the training images; there it names {found.accuracy:.1%} of these images rightly."
+        f"{what}, and held-out images. This is not “{run.title}” itself, which sees more dimensions, but the same kind of "
+        f"model ({run.config.model}) fitted anew on the first two principal axes of the training images; there it names "
+        f"{found.accuracy:.1%} of {len(found.points)} held-out images rightly."
     )
 
 
@@ -274,6 +283,6 @@ def _sigmoid(run: genlab.Run, found: Boundary, pair: tuple[int, int], names: lis
     caption = (
         f"Where {names[pair[0]]} and {names[pair[1]]} are all there is, the posterior is the sigmoid of the log-odds, "
         f"whatever the covariances; with one shared covariance the log-odds are a line in x, as in logistic regression. "
-        f"Held-out images of both classes, the model of “{run.title}” refitted in the plane."
+        f"Held-out images of both classes, the model of “{run.title}” refitted in the plane; those beyond ±12 stand at the edge."
     )
     show_figure(figure, caption, key="sigmoid")
