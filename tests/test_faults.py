@@ -164,8 +164,8 @@ def test_a_loss_that_stops_being_a_number_names_its_term_and_offers_a_lower_rate
         assert train(run) == "failed"
     (failed,) = run.events("failed")
     assert isinstance(failed, Failed)
-    assert failed.term == "loss"
-    assert "'loss' stopped being a finite number" in run.state.message
+    assert failed.term == "reconstruction"
+    assert "'reconstruction' stopped being a finite number" in run.state.message
     assert "epoch 2" in run.state.remedy
     assert "0.0001 instead of 0.001" in run.state.remedy
     good = newest_intact(run.directory / "checkpoints", resumable=True)
@@ -199,7 +199,7 @@ def test_weights_spoilt_by_the_very_last_step_never_become_a_checkpoint(
 def test_a_rate_far_too_high_names_the_term_and_the_rates(lab: Workspace) -> None:
     run = prepared(lab, "vae_gan", batch_size=8, learning_rate=1.0)
     assert train(run) == "failed"
-    assert "'loss_encoder' stopped being a finite number by step" in run.state.message
+    assert "'reconstruction' stopped being a finite number in step" in run.state.message
     assert run.state.remedy.endswith("a lower learning rate, 0.1 instead of 1.")
     assert not checkpoints(run.directory / "checkpoints")
 

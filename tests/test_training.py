@@ -216,7 +216,7 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
         next(training.model.parameters())[0, 0] = float("nan")
     with pytest.raises(NotFiniteError) as caught:
         run(training)
-    assert caught.value.term == "loss"
+    assert caught.value.term == "reconstruction"
     assert training.step == 1
 
 

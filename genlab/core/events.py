@@ -30,12 +30,13 @@ class Started(Event):
 
 
 class Progressed(Event):
-    """Means of the scalars since the last such event."""
+    """Means of the scalars since the last such event, and the players' last learning rates where these change."""
 
     kind: Literal["progressed"] = "progressed"
     step: int
     epoch: int
     scalars: Mapping[str, float]
+    learning_rates: Mapping[str, float] = {}
     images_per_second: float
     seconds_left: float
 
@@ -51,8 +52,24 @@ class EpochFinished(Event):
     seconds: float
 
 
+class Diagnosed(Event):
+    """A disease of training appeared, or is `cured`: what is wrong and what to try, in words.
+
+    `changes` are the parameters and settings, with other values, that the remedy names.
+    """
+
+    kind: Literal["diagnosed"] = "diagnosed"
+    step: int
+    epoch: int
+    disease: str
+    message: str
+    remedy: str = ""
+    changes: Mapping[str, Any] = {}
+    cured: bool = False
+
+
 class Sampled(Event):
-    """A preview was written: `what` is "samples", "reconstructions" or "originals"; `path` is in the run."""
+    """A preview was written: `what` says of what, such as "samples" or "translations"; `path` is in the run."""
 
     kind: Literal["sampled"] = "sampled"
     step: int
@@ -108,7 +125,7 @@ class Failed(Event):
 
 
 AnyEvent = Annotated[
-    Started | Progressed | EpochFinished | Sampled | Evaluated | Checkpointed | Paused | Finished | Failed,
+    Started | Progressed | EpochFinished | Diagnosed | Sampled | Evaluated | Checkpointed | Paused | Finished | Failed,
     pydantic.Field(discriminator="kind"),
 ]
 

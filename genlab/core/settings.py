@@ -8,7 +8,11 @@ from genlab.core.parameters import Parameters, parameter
 
 
 class TrainingSettings(Parameters):
-    """Budget, batch, seed and device of one run; the model's own parameters stand beside them."""
+    """Budget, batch, seed and device of one run; the model's own parameters stand beside them.
+
+    Values of both come under one name each, so that no model may call a parameter like a setting: the decay here is
+    `decoupled_weight_decay`, because an autoencoder's `weight_decay` is a term of its loss.
+    """
 
     epochs: int = parameter(10, "Passes over the training images (or iterations of EM).", minimum=1, maximum=100_000)
     batch_size: int = parameter(128, "Images per optimisation step.", minimum=1, maximum=8192, log=True)
@@ -23,6 +27,48 @@ class TrainingSettings(Parameters):
     )
     gradient_clip: float = parameter(
         0.0, "Largest norm of each player's gradient; 0 leaves it alone.", minimum=0, maximum=1e6, advanced=True
+    )
+    schedule: Literal["constant", "step", "cosine"] = parameter(
+        "constant",
+        "How learning rates fall: not at all, in steps, or along half a cosine over all epochs.",
+        advanced=True,
+    )
+    warmup: float = parameter(
+        0.0,
+        "Epochs over which learning rates first grow to their full value.",
+        minimum=0,
+        maximum=10_000,
+        advanced=True,
+    )
+    step_epochs: int = parameter(
+        10, "Step schedule: epochs between two falls.", minimum=1, maximum=100_000, advanced=True
+    )
+    step_factor: float = parameter(
+        0.5,
+        "Step schedule: what learning rates are multiplied by at each fall.",
+        minimum=0.001,
+        maximum=1,
+        advanced=True,
+    )
+    decoupled_weight_decay: float = parameter(
+        0.0,
+        "Part of every weight that is taken off in each step, times the learning rate (AdamW); 0 for none.",
+        minimum=0,
+        maximum=10,
+        advanced=True,
+    )
+    augmentation: Literal["none", "mirror", "shift", "affine", "mirror_affine"] = parameter(
+        "none",
+        "How training images are varied, for small sets: mirrored left to right (not for letters and digits), shifted, "
+        "or shifted, turned and scaled.",
+        advanced=True,
+    )
+    augmentation_amount: float = parameter(
+        0.1,
+        "How far: the largest shift as a part of the side, change of scale, and turn as a part of a quarter turn.",
+        minimum=0,
+        maximum=0.5,
+        advanced=True,
     )
     early_stopping: int = parameter(
         0,

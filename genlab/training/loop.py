@@ -10,24 +10,28 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genlab.core.batch import Batches, Step
+from genlab.core.batch import Batch, Batches, Step
 from genlab.core.capabilities import Descends, Fits
 from genlab.core.errors import FailedRunError, GenlabError
 from genlab.core.events import EpochFinished, Event, Finished, Progressed, Started
 from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed, seed_everything
 from genlab.core.settings import TrainingSettings
+from genlab.training.augment import augmented
 from genlab.training.device import autocast, resolve_device, resolve_precision
-from genlab.training.players import Minimiser, check_ownership
-from genlab.training.tally import Tally, first_not_finite
+from genlab.training.doctor import Doctor
+from genlab.training.players import Minimiser, check_ownership, decay_weights
+from genlab.training.schedule import Schedule
+from genlab.training.tally import Steps, Tally, first_not_finite
 
 
 class NotFiniteError(FailedRunError):
-    """A loss became NaN or infinite; `term` names it."""
+    """A scalar became NaN or infinite: `term` names it, `step` counts the step that made it, from 1."""
 
     def __init__(self, term: str, step: int) -> None:
-        super().__init__(f"The term {term!r} stopped being a finite number by step {step}.")
+        super().__init__(f"The term {term!r} stopped being a finite number in step {step}.")
         self.term = term
+        self.step = step
 
 
 class Training:
@@ -47,12 +51,15 @@ class Training:
         self.step = 0
         self.epoch = 0  # finished epochs
         self.seconds = 0.0
-        self.recent, self.whole = Tally(), Tally()
+        self.recent, self.whole = Steps(), Tally()  # since the last report, and over the epoch up to there
         self.lowest, self.waited = math.inf, 0  # best validation loss, and epochs since
         self.players: dict[str, torch.optim.Optimizer] = {}
         if isinstance(model, Descends):
             self.players = model.players()
             check_ownership(model, self.players)
+            decay_weights(self.players, settings.decoupled_weight_decay)
+        self.schedule = Schedule(self.players, settings, self.steps_per_epoch)
+        self.doctor = Doctor(model, data, settings, self.device)
         seed_everything(derived_seed(settings.seed, 1))
 
     @property
@@ -101,33 +108,51 @@ class Training:
             yield EpochFinished(step=self.step, epoch=self.epoch, scalars=scalars, seconds=self.seconds)
 
     def _descend(self, model: Descends) -> Iterator[Event | None]:
+        yield from self.doctor.tell()  # what a stop between an epoch's end and its diagnosis left
         minimise = Minimiser(self.players, self.settings.gradient_clip)
-        log_every = max(1, min(50, self.steps_per_epoch // 10))
+        per_epoch = self.steps_per_epoch
+        log_every = max(1, min(50, per_epoch // 10))
         while self.epoch < self.settings.epochs and not self.gains_nothing:
             self.model.train()
             began, since = time.perf_counter(), self.step
-            skip = self.step - self.epoch * self.steps_per_epoch
-            batches = self.data.epoch(self.settings.seed, self.epoch, self.settings.batch_size, self.device, skip)
+            done = self.step - self.epoch * per_epoch
+            batches = self.data.epoch(self.settings.seed, self.epoch, self.settings.batch_size, self.device, done)
             for batch in batches:
-                where = Step(self.step, self.epoch, self.steps_per_epoch)
-                with autocast(self.precision, self.device):
-                    logged = model.training_step(batch, where, minimise)
-                scalars = _scalars(minimise.take_losses(), logged)
-                self.recent.add(scalars)
-                self.whole.add(scalars)
-                self.step += 1
-                if self.step % log_every:
+                self._take_step(model, batch, Step(self.step, self.epoch, per_epoch), minimise)
+                done += 1
+                if done % log_every and done < per_epoch:
                     yield None
                     continue
-                means, self.recent = self.recent.means(), Tally()
-                self._refuse_not_finite(means)
-                took, done = time.perf_counter() - began, self.step - since
+                means = self._report()
+                took, count = time.perf_counter() - began, self.step - since
                 self.seconds += took
                 began, since = time.perf_counter(), self.step
-                rate = done * self.settings.batch_size / max(took, 1e-9)
-                yield self._progress(means, rate, took / done)
+                yield self._progress(means, count * self.settings.batch_size / max(took, 1e-9), took / count)
             self.seconds += time.perf_counter() - began
             yield self._finish_epoch(model)
+            yield from self.doctor.tell()
+
+    def _take_step(self, model: Descends, batch: Batch, where: Step, minimise: Minimiser) -> None:
+        """Move the players once, and note the scalars without waiting for them."""
+        if self.schedule.changes:
+            self.schedule.apply(self.step)
+        batch = augmented(batch, self.settings, self.step)
+        with autocast(self.precision, self.device):
+            logged = model.training_step(batch, where, minimise)
+        self.recent.add(_scalars(minimise.take_losses(), logged))
+        self.step += 1
+
+    def _report(self) -> dict[str, float]:
+        """Means since the last report, which join those of the epoch; raises at the step that spoilt one."""
+        recent, self.recent = self.recent, Steps()
+        tally = Tally()
+        tally.add_all(recent)
+        means = tally.means()
+        if first_not_finite(means):
+            place, term = recent.first_not_finite()
+            raise NotFiniteError(term or first_not_finite(means), self.step - len(recent.rows) + place + 1)
+        self.whole.add_all(recent)
+        return means
 
     def _finish_epoch(self, model: Descends) -> EpochFinished:
         means, self.whole = self.whole.means(), Tally()
@@ -137,6 +162,7 @@ class Training:
         if "loss" in validation:
             self.waited = 0 if validation["loss"] < self.lowest else self.waited + 1
             self.lowest = min(self.lowest, validation["loss"])
+        self.doctor.visit(self.step, self.epoch, means, validation)
         return EpochFinished(
             step=self.step,
             epoch=self.epoch,
@@ -164,6 +190,7 @@ class Training:
             step=self.step,
             epoch=self.epoch,
             scalars=scalars,
+            learning_rates=self.schedule.rates(),
             images_per_second=rate,
             seconds_left=max(0, left) * per_step,
         )
@@ -185,6 +212,7 @@ class Training:
             "waited": self.waited,
             "recent": self.recent.state(),
             "whole": self.whole.state(),
+            "doctor": self.doctor.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -204,6 +232,7 @@ class Training:
         self.lowest, self.waited = state["lowest"], state["waited"]
         self.recent.load(state["recent"], self.device)
         self.whole.load(state["whole"], self.device)
+        self.doctor.load(state.get("doctor", {}))
 
 
 def _scalars(losses: Mapping[str, Tensor], logged: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from genlab.core.errors import GenlabError
+from genlab.core.errors import BadInputError, GenlabError
 
 
 def check_ownership(model: nn.Module, players: Mapping[str, torch.optim.Optimizer]) -> None:
@@ -24,6 +24,25 @@ def check_ownership(model: nn.Module, players: Mapping[str, torch.optim.Optimize
     ]
     if wrong:
         raise GenlabError("Parameters must belong to exactly one player: " + ", ".join(wrong) + ".")
+
+
+def decay_weights(players: Mapping[str, torch.optim.Optimizer], decay: float) -> None:
+    """Let every step also take `decay` times the learning rate off each weight: θ ← θ − γ(λθ + Adam's direction).
+
+    This is AdamW's decoupled decay (Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019), on all of a
+    player's parameters. For plain gradient descent it is the same as a penalty ½λ‖θ‖² in the loss. Other optimisers,
+    which would mix it into their running averages, are refused.
+    """
+    for name, player in players.items() if decay else ():
+        for group in player.param_groups:
+            if "decoupled_weight_decay" in group:
+                group["decoupled_weight_decay"] = True
+            elif not isinstance(player, torch.optim.SGD) or group["momentum"]:
+                kind = type(player).__name__
+                raise BadInputError(
+                    f"Decoupled weight decay needs Adam, and player {name!r} is moved by {kind}; set it to 0."
+                )
+            group["weight_decay"] = decay
 
 
 class Minimiser:
@@ -50,7 +69,8 @@ class Minimiser:
         """Minimise each `player=loss`; refuses a player whose loss does not reach all its parameters."""
         last = len(losses) - 1
         for place, (name, loss) in enumerate(losses.items()):
-            self.players[name].zero_grad(set_to_none=True)
+            for parameter in self.owned[name]:
+                parameter.grad = None
             # a later loss of this call may need the graph that they share
             loss.backward(inputs=self.owned[name], retain_graph=place < last)
             self.losses[name] = loss.detach()

@@ -1,0 +1,222 @@
+"""Diseases of training: detectors that look at each finished epoch and say in words what is wrong and what to try.
+
+A detector is a pure function of the epochs so far and of the run's values. Its threshold stands above it with its reason.
+Each asks for the same finding in several looks in a row, so that the first steps of a healthy run are left in peace.
+
+References:
+    [1] Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, 5.2 (active units).
+    [2] Goodfellow et al., Generative Adversarial Nets, 2014, 3 and 4 (a discriminator that wins, D* = ½).
+    [3] van den Oord, Vinyals & Kavukcuoglu, Neural Discrete Representation Learning, 2017 (perplexity).
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Values = Mapping[str, Any]
+PATIENCE = 3  # looks in a row that must agree before anything is said, and before it is taken back
+
+
+class Look(NamedTuple):
+    """One finished epoch: its scalars, those of the validation images, and what was measured on the model, if it was.
+
+    Measured are `active` and `units` (latent dimensions in use, and all), `kl` (nats an image), `spread` (mean distance
+    between training images) and `diversity` (that between samples, as a part of `spread`).
+    """
+
+    epoch: int
+    scalars: Mapping[str, float]
+    validation: Mapping[str, float] = {}
+    measured: Mapping[str, float] = {}
+
+
+class Finding(NamedTuple):
+    """What is wrong, what to try, and the parameters or settings to try with their new values."""
+
+    message: str
+    remedy: str
+    changes: dict[str, Any]
+
+
+Detector = Callable[[Sequence[Look], Values], Finding | None]
+
+# A code that says less than half a nat about its image leaves all of it to the decoder; a used one says 5 to 30.
+LEAST_INFORMATION = 0.5
+LEAST_SPREAD = 0.01  # images nearer to one another than this need no code
+
+
+def posterior_collapse(looks: Sequence[Look], values: Values) -> Finding | None:
+    """The encoder is ignored: no active unit ([1]: Var of the mean > 0.01), or a KL under half a nat, in three looks.
+
+    Epochs in which the reconstruction is still being annealed in do not count.
+    """
+    held = [look.measured for look in looks if "kl" in look.measured and look.epoch > values.get("annealing", 0)]
+    recent = held[-PATIENCE:]
+    if len(recent) < PATIENCE or recent[-1]["spread"] < LEAST_SPREAD:
+        return None
+    if any(seen["active"] > 0 and seen["kl"] > LEAST_INFORMATION for seen in recent):
+        return None
+    seen = recent[-1]
+    message = (
+        f"The code says nothing about its image: {seen['active']:.0f} of {seen['units']:.0f} latent dimensions are used, "
+        f"and the KL is {seen['kl']:.2g} nats. Every code is decoded to much the same picture."
+    )
+    if values.get("mode") == "paper":
+        return Finding(message, "Let the reconstruction reach the encoder (mode standard).", {"mode": "standard"})
+    if (beta := values.get("beta", 1)) > 1:
+        return Finding(message, f"Lower beta from {beta:g} to 1, so that rebuilding the image pays.", {"beta": 1.0})
+    ramp = max(1, values["epochs"] // 3)
+    if values.get("kl_warmup", ramp) < ramp:
+        changes = {"kl_warmup": float(ramp)}
+        return Finding(message, f"Let the weight of the KL grow in over {ramp} epochs (kl_warmup).", changes)
+    if values.get("free_bits", 1) == 0:
+        return Finding(message, "Leave 0.1 nats of each dimension unpunished (free_bits).", {"free_bits": 0.1})
+    return Finding(message, "Weaken the decoder (fewer units or layers), or lower its learning rate.", {})
+
+
+# A batch can use every code; the collapsed codebooks of the literature use a twentieth ([3] and later: 9 of 128).
+LEAST_PERPLEXITY = 0.1
+
+
+def dead_codes(looks: Sequence[Look], values: Values) -> Finding | None:
+    """Most of a codebook is never used: perplexity under a tenth of the `codes`, in three epochs."""
+    codes, recent = values.get("codes"), looks[-PATIENCE:]
+    names = [name for name in looks[-1].scalars if name.startswith("perplexity")]
+    low = [name for name in names if all(look.scalars[name] < LEAST_PERPLEXITY * (codes or 0) for look in recent)]
+    if not codes or not low or len(recent) < PATIENCE:
+        return None
+    message = (
+        f"Most of the codebook is dead: as much is said as {recent[-1].scalars[low[0]]:.0f} codes in even use "
+        f"would say, of {codes} ({low[0]})."
+    )
+    if values.get("revival", 1) == 0:
+        return Finding(message, "Move codes that nobody uses to where they are needed (revival).", {"revival": 0.05})
+    fewer = max(2, codes // 4)
+    return Finding(message, f"Use a smaller codebook, {fewer} codes instead of {codes}.", {"codes": fewer})
+
+
+LONG = 5  # epochs that a discriminator must have won in a row
+SURE = (
+    0.95  # D(x) above it and D(G(z)) below its complement: the gradient of log(1 − D(G(z))) has shrunk to a twentieth
+)
+GROWTH = 2.0  # a Wasserstein critic has no scale; its lead over the smallest one since the second epoch has doubled
+
+
+def saturated_critic(looks: Sequence[Look], values: Values) -> Finding | None:
+    """The discriminator has won and the generator starves, for five epochs in a row, with no recovery within them.
+
+    Probabilities: D(x) > 0.95 and D(G(z)) < 0.05. Least squares with targets a, b: both means within a twentieth of
+    b − a of their target. Hinge: both beyond nine tenths of their margin. Wasserstein: the lead E D(x) − E D(G(z))
+    grows in each of the epochs, to twice the smallest lead that there was.
+    """
+    recent = looks[-LONG:]
+    if len(recent) < LONG or not {"d_real", "d_fake"} <= looks[-1].scalars.keys():
+        return None
+    judged = [(look.scalars["d_real"], look.scalars["d_fake"]) for look in looks]
+    if not _won(judged, values):
+        return None
+    (real, fake), before = judged[-1], judged[-LONG]
+    message = (
+        f"The discriminator has won: its mean verdict is {real:.3g} on real images and {fake:.3g} on generated ones, "
+        f"and was {before[0]:.3g} and {before[1]:.3g} {LONG - 1} epochs before. The generator learns little from one so sure."
+    )
+    loss = values.get("loss")
+    if loss == "minimax":
+        remedy = "Take the non-saturating loss, whose gradient lasts when the discriminator is sure."
+        return Finding(message, remedy, {"loss": "non_saturating"})
+    if loss != "wasserstein" and values.get("critic_steps", 1) > 1:
+        return Finding(message, "Let the discriminator move once for each move of the generator.", {"critic_steps": 1})
+    fast, slow = values.get("critic_learning_rate"), values.get("learning_rate")
+    if fast and slow:
+        rate = slow if fast > slow else fast / 4
+        remedy = f"Slow the discriminator down: critic_learning_rate {rate:g} instead of {fast:g}."
+        return Finding(message, remedy, {"critic_learning_rate": rate})
+    return Finding(message, "Slow the discriminator down, or make it smaller.", {})
+
+
+def _won(judged: Sequence[tuple[float, float]], values: Values) -> bool:
+    """Whether the mean verdicts (real, generated) of the last epochs are those of a discriminator that has won."""
+    recent, loss = judged[-LONG:], values.get("loss")
+    if loss == "wasserstein":
+        leads = [real - fake for real, fake in judged]
+        grows = all(later > earlier for earlier, later in itertools.pairwise(leads[-LONG:]))
+        return grows and len(leads) > LONG and leads[-1] > GROWTH * max(0.0, min(leads[1:]))
+    if loss == "hinge":
+        low, high = -0.9, 0.9
+    elif loss == "least_squares":
+        a, b = values.get("a", 0.0), values.get("b", 1.0)
+        recent = [((real - a) / (b - a), (fake - a) / (b - a)) for real, fake in recent] if a != b else []
+        low, high = 1 - SURE, SURE
+    else:
+        low, high = 1 - SURE, SURE
+    return bool(recent) and all(real > high and fake < low for real, fake in recent)
+
+
+# Half the distance between training images: one class of digits alone keeps 0.6 to 0.9 of it, so that fewer kinds of
+# images than there are need not be told, but repetition is.
+LEAST_DIVERSITY = 0.5
+
+
+def mode_collapse(looks: Sequence[Look], values: Values) -> Finding | None:
+    """Samples repeat one another: their mean distance is under half of that between training images, in three looks."""
+    recent = [look.measured for look in looks if "diversity" in look.measured][-PATIENCE:]
+    if len(recent) < PATIENCE or recent[-1]["spread"] < LEAST_SPREAD:
+        return None
+    if any(seen["diversity"] >= LEAST_DIVERSITY for seen in recent):
+        return None
+    message = f"The generator repeats itself: its images lie {recent[-1]['diversity']:.0%} as far apart as the training images do."
+    if values.get("loss") == "minimax":
+        return Finding(message, "Take the non-saturating loss.", {"loss": "non_saturating"})
+    own, other = values.get("learning_rate", 0), values.get("critic_learning_rate", 0)
+    if other and own > other:
+        remedy = f"Slow the generator down: learning_rate {other:g} instead of {own:g}."
+        return Finding(message, remedy, {"learning_rate": other})
+    if values.get("latent_dim", 64) < 8:
+        return Finding(message, "Give the generator more noise to start from (latent_dim 64).", {"latent_dim": 64})
+    if "lipschitz" in values and values.get("loss") != "wasserstein":
+        return Finding(message, "Take a Wasserstein loss with a gradient penalty.", {"loss": "wasserstein"})
+    return Finding(message, "Lower both learning rates, or use larger batches.", {})
+
+
+WORSE = 0.05  # of what validation had gained from its first epoch to its best: less is noise
+
+
+def overfitting(looks: Sequence[Look], values: Values) -> Finding | None:
+    """Images are learned by heart: five epochs after the best one, validation is worse while training went on to fall.
+
+    Worse means that the median of the last three epochs lies above the best by a twentieth of all that validation had
+    gained. A game between players has no single objective; there the reconstruction stands for it.
+    """
+    term = "reconstruction" if "d_fake" in looks[-1].scalars else "loss"
+    held = [look for look in looks if term in look.validation and term in look.scalars]
+    if len(held) < LONG + 1:
+        return None
+    best = min(held, key=lambda look: look.validation[term])
+    gained = held[0].validation[term] - best.validation[term]
+    now = statistics.median(look.validation[term] for look in held[-PATIENCE:])
+    falls = statistics.median(look.scalars[term] for look in held[-PATIENCE:]) < best.scalars[term]
+    if held[-1].epoch - best.epoch < LONG or now - best.validation[term] <= WORSE * gained or not falls:
+        return None
+    message = (
+        f"Training images are being learned by heart: the {term} of unseen images was best in epoch {best.epoch} "
+        f"({best.validation[term]:.4g}) and is {now:.4g} now, while that of the training images fell "
+        f"from {best.scalars[term]:.4g} to {held[-1].scalars[term]:.4g}."
+    )
+    changes: dict[str, Any] = {}
+    if not values.get("early_stopping"):
+        changes["early_stopping"] = LONG
+    if values.get("augmentation") == "none":
+        changes["augmentation"] = "shift"
+    return Finding(message, "Stop earlier, vary the images, use more of them, or make the network smaller.", changes)
+
+
+DETECTORS: dict[str, Detector] = {
+    "posterior collapse": posterior_collapse,
+    "dead codes": dead_codes,
+    "saturated discriminator": saturated_critic,
+    "mode collapse": mode_collapse,
+    "overfitting": overfitting,
+}
