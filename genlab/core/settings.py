@@ -10,8 +10,8 @@ from genlab.core.parameters import Parameters, parameter
 class TrainingSettings(Parameters):
     """Budget, batch, seed and device of one run; the model's own parameters stand beside them.
 
-    Values of both come under one name each, so that no model may call a parameter like a setting: the decay here is
-    `decoupled_weight_decay`, because an autoencoder's `weight_decay` is a term of its loss.
+    Values of both are given side by side, so that no model may call a parameter like a setting. That is why the decay
+    here is `decoupled_weight_decay` (an autoencoder's `weight_decay` is a term of its loss) and the warm-up `rate_warmup`.
     """
 
     epochs: int = parameter(10, "Passes over the training images (or iterations of EM).", minimum=1, maximum=100_000)
@@ -33,7 +33,7 @@ class TrainingSettings(Parameters):
         "How learning rates fall: not at all, in steps, or along half a cosine over all epochs.",
         advanced=True,
     )
-    warmup: float = parameter(
+    rate_warmup: float = parameter(
         0.0,
         "Epochs over which learning rates first grow to their full value.",
         minimum=0,

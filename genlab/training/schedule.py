@@ -23,10 +23,10 @@ def rate_factor(step: int, per_epoch: int, settings: TrainingSettings) -> float:
     warm-up and still above 0 in the last step; "step": `step_factor` to the power of the falls so far, which are
     counted from the first epoch; "constant": 1.
 
-    >>> rate_factor(0, 10, TrainingSettings(warmup=0.5)), rate_factor(4, 10, TrainingSettings(warmup=0.5))
+    >>> rate_factor(0, 10, TrainingSettings(rate_warmup=0.5)), rate_factor(4, 10, TrainingSettings(rate_warmup=0.5))
     (0.2, 1.0)
     """
-    warm = max(1, round(settings.warmup * per_epoch))
+    warm = max(1, round(settings.rate_warmup * per_epoch))
     if step < warm - 1:
         return (step + 1) / warm
     if settings.schedule == "cosine":
@@ -41,7 +41,7 @@ class Schedule:
     """Sets the players' learning rates, each the one it was made with times `rate_factor`.
 
     >>> player = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    >>> Schedule({"one": player}, TrainingSettings(warmup=1), per_epoch=4).apply(0)
+    >>> Schedule({"one": player}, TrainingSettings(rate_warmup=1), per_epoch=4).apply(0)
     >>> player.param_groups[0]["lr"]
     0.025
     """
@@ -58,7 +58,7 @@ class Schedule:
     @property
     def changes(self) -> bool:
         """Whether any step has another rate than the chosen one."""
-        return self.settings.schedule != "constant" or self.settings.warmup > 0
+        return self.settings.schedule != "constant" or self.settings.rate_warmup > 0
 
     def apply(self, step: int) -> None:
         """Set the rates of one step."""
