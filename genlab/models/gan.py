@@ -56,7 +56,7 @@ CARD = Card(
     ),
     scalars=GAME_SCALARS,
     presets={
-        "quick": {"epochs": 20, "batch_size": 64},
+        "quick": {"epochs": 20, "batch_size": 64, "average": 0.99},
         "default": {"epochs": 60, "batch_size": 64},
         "paper": {"epochs": 200, "batch_size": 100, "loss": "minimax", "batch_norm": False, "latent_dim": 100},
     },

@@ -31,6 +31,10 @@ class Recipe(NamedTuple):
 
 
 PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 32, "preview_every": 10}
+AVA = {"hidden": 56, "critic_hidden": 16, "latent_dim": 10, "epochs": 24, "preview_every": 12}
+
+GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
+DENSE_GAME = {"hidden": 64, "critic_hidden": 32, "latent_dim": 32, "average": 0.0, "preview_every": 8}
 
 RECIPES = {
     "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
@@ -39,6 +43,14 @@ RECIPES = {
         {"hidden": 256, "depth": 2, "latent_dim": 2, "epochs": 40, "preview_every": 4},
     ),
     "digits-dcgan": Recipe("DCGAN on digits", "dcgan", "digits-28", "quick", {"epochs": 40, "preview_every": 2}),
+    "digits-gan": Recipe("GAN on digits", "gan", "digits-28", "quick", {**DENSE_GAME, "epochs": 40}),
+    "digits-cgan": Recipe("Conditional GAN on digits", "cgan", "digits-28", "quick", {**DENSE_GAME, "epochs": 40, "label_dim": 10}),
+    "digits-lsgan": Recipe("LSGAN on digits", "lsgan", "digits-28", "quick", GAME),
+    "digits-wgan": Recipe("WGAN on digits", "wgan", "digits-28", "quick", {**GAME, "epochs": 24}),
+    "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", GAME),
+    "digits-cdcgan": Recipe("Conditional DCGAN on digits", "cdcgan", "digits-28", "quick", {**GAME, "width": 12}),
+    "digits-infogan": Recipe("InfoGAN on digits", "info_gan", "digits-28", "quick", {**GAME, "width": 12}),
+    "digits-stylegan": Recipe("StyleGAN on digits", "stylegan", "digits-28", "quick", {"width": 10, "epochs": 18, "preview_every": 4}),
     "digits-naive-bayes": Recipe("Naive Bayes on digits", "naive_bayes", "digits-28", "default", {}),
     "digits-multinomial": Recipe("Multinomial on small digits", "multinomial", "digits-8", "default", {"smoothing": 50}),
     "digits-gaussian-naive-bayes": Recipe("Gaussian naive Bayes on digits", "gaussian_naive_bayes", "digits-28", "default", {}),
@@ -48,7 +60,11 @@ RECIPES = {
         {"pca": 25, "components": 3, "epochs": 30, "preview_every": 15},
     ),
     "digits-vq-vae": Recipe("VQ-VAE on digits", "vq_vae", "digits-28", "default", {"preview_every": 4}),
-    "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", {"hidden": 256, "epochs": 30, "preview_every": 2}),
+    "digits-ava1": Recipe("AVA1 on digits", "ava1", "digits-28", "default", AVA),
+    "digits-ava2": Recipe("AVA2 on digits", "ava2", "digits-28", "default", AVA),
+    "digits-ava3": Recipe("AVA3 on digits", "ava3", "digits-28", "default", AVA),
+    "digits-ava4": Recipe("AVA4 on digits", "ava4", "digits-28", "default", AVA),
+    "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", AVA),
     "digits-cyclegan": Recipe("CycleGAN on digits, flat and in relief", "cyclegan", "digits-28", "quick", {"epochs": 5}, "digits-relief"),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
     "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
@@ -113,5 +129,6 @@ def _forget_paths(shipped: Path) -> None:
 
     config = read_config(shipped).without_paths()
     versions = {name: version for name, version in config.versions.items() if name != "platform"}
-    shared = config.model_copy(update={"id": shipped.name, "versions": versions})
+    named = {"id": shipped.name, "name": RECIPES[shipped.name].name}  # another shipped run may bear it already
+    shared = config.model_copy(update={**named, "versions": versions})
     write_atomically(shipped / "config.json", shared.model_dump_json(indent=1).encode())
