@@ -36,6 +36,7 @@ INSTEAD = {
     "bounds": "a model with a likelihood or a bound of it, such as a VAE or naive Bayes",
     "classifies": "a model that gives a posterior over classes, such as naive Bayes",
     "imputes": "a model of whole images, such as a Gaussian mixture or naive Bayes",
+    "mixes_styles": "a model that decodes level by level, such as a StyleGAN",
     "translates": "a model that learned from two image sets, such as a CycleGAN",
 }
 

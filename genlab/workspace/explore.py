@@ -129,9 +129,7 @@ class Explore(Probable):
     def walk(self, points: Any, *, steps: int = 10, kind: str = "slerp", closed: bool = False) -> Images:
         """A path through two or more images, codes or seeds of the prior, `steps` images from each to the next."""
         self._need("walk through its latent space", "decodes")
-        if isinstance(points, list | tuple) and all(isinstance(point, int) for point in points):
-            points = np.concatenate([self.codes(seed) for seed in points] or [np.empty((0, 1))])
-        codes = walks.path(self.codes(points) if len(points) else np.empty((0, 1)), steps, kind=kind, closed=closed)
+        codes = walks.path(self._codes_of_all(points), steps, kind=kind, closed=closed)
         return Images(self.decode(codes).array, f"{kind} walk through {len(points)} points, {self.title}")
 
     def attribute(self, with_it: Any, without_it: Any) -> np.ndarray:
@@ -144,6 +142,24 @@ class Explore(Probable):
         listed = ", ".join(f"{strength:g}" for strength in strengths)
         caption = f"Codes moved along a direction by {listed}, {self.title}"
         return Images(self.decode(moved.reshape(-1, moved.shape[-1])).array, caption)
+
+    def mix_styles(self, coarse: Any, fine: Any, level: int) -> Images:
+        """The styles of all codes of `coarse` below a level with those of all codes of `fine` from there on.
+
+        `coarse` and `fine` are codes, or seeds of the prior. One row for each of `coarse`, one column for each of
+        `fine`; `level` runs from 0 (all of `fine`) to the model's `style_levels` (all of `coarse`).
+        """
+        self._need("mix styles", "mixes_styles")
+        model: Any = self.model()
+        if not 0 <= level <= model.style_levels:
+            raise BadInputError(
+                f"{self.title} has the style levels 0 to {model.style_levels}, and {level} was asked for."
+            )
+        rows, columns = self._codes_of_all(coarse), self._codes_of_all(fine)
+        pairs = np.stack([np.repeat(rows, len(columns), 0), np.tile(columns, (len(rows), 1))], axis=1)
+        mixed = through(model, lambda both: model.mix_styles(both[:, 0], both[:, 1], level), pairs)
+        caption = f"Style of {len(rows)} codes (rows) below level {level}, of {len(columns)} others (columns) from there on, {self.title}"
+        return Images(mixed, caption)
 
     def traverse(
         self, code: Any = None, *, dimensions: Sequence[int] | None = None, steps: int = 9, span: float = 3.0
@@ -217,6 +233,12 @@ class Explore(Probable):
             global_mean=global_mean,
             draws=draws,
         )
+
+    def _codes_of_all(self, points: Any) -> np.ndarray:
+        """Codes (N, D) of several points: as in `codes`, or a list of seeds."""
+        if isinstance(points, list | tuple) and all(isinstance(point, int) for point in points):
+            points = np.concatenate([self.codes(seed) for seed in points] or [np.empty((0, 1))])
+        return self.codes(points) if len(points) else np.empty((0, 1))
 
     def _latent_dim(self) -> int:
         model: Any = self.model()
