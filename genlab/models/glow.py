@@ -54,8 +54,8 @@ CARD = Card(
     ),
     scalars=FLOW_SCALARS,
     presets={
-        "quick": {"epochs": 6, "batch_size": 64, "learning_rate": 3e-3},
-        "default": {"epochs": 20, "batch_size": 64},
+        "quick": {"epochs": 7, "batch_size": 64, "learning_rate": 3e-3},
+        "default": {"epochs": 20, "batch_size": 64, "learning_rate": 2e-3},
         "paper": {"epochs": 1800, "steps": 32, "width": 512, "alpha": 0.0, "batch_size": 64},
     },
     sizes="even heights and widths, grey or colour",

@@ -54,8 +54,8 @@ CARD = Card(
     ),
     scalars=FLOW_SCALARS,
     presets={
-        "quick": {"epochs": 20, "batch_size": 64},
-        "default": {"epochs": 50, "batch_size": 64},
+        "quick": {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
+        "default": {"epochs": 60, "batch_size": 64, "learning_rate": 2e-3},
         "paper": {"epochs": 1500, "hidden": 1000, "depth": 5, "alpha": 0.0, "batch_size": 200},
     },
 )  # fmt: skip
