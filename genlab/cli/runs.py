@@ -10,6 +10,7 @@ import click
 from genlab.cli.output import columns, laboratory, reports
 
 if TYPE_CHECKING:
+    from genlab.runs.events import Illness
     from genlab.workspace import Run
 
 PATIENCE = 120.0  # seconds that a worker may take to reach its next step
@@ -33,8 +34,15 @@ def run_document(run: Run) -> dict[str, Any]:
         "shipped": run.shipped,
         "message": state.message,
         "remedy": state.remedy,
+        "illnesses": [_illness(one) for one in run.illnesses()],
         "directory": str(run.directory),
     }
+
+
+def _illness(one: Illness) -> dict[str, Any]:
+    """A disease of the run's training, as JSON; `cured` is the epoch in which it was over, or null."""
+    found = one.found.model_dump(include={"disease", "epoch", "step", "message", "remedy", "changes"})
+    return {**found, "cured": one.cured.epoch if one.cured else None}
 
 
 def loss_of(scalars: dict[str, float]) -> str:

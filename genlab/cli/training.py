@@ -64,6 +64,13 @@ def _data(lab: Workspace, data: str) -> ImageSet:
     return images
 
 
+def _tell_illnesses(run: Run) -> None:
+    """What went wrong while it trained, on standard error."""
+    for found, cured in run.illnesses():
+        until = f" to {cured.epoch}" if cured else " on"
+        print(f"{found.disease}, from epoch {found.epoch}{until}: {found.message} {found.remedy}", file=sys.stderr)
+
+
 def _follow(run: Run) -> None:
     """Wait with a bar; Ctrl-C saves a checkpoint and pauses."""
     try:
@@ -116,6 +123,8 @@ def train(
             _follow(run)
         except FailedRunError as error:
             raise Unsuccessful(train_document(run), str(error)) from error
+        finally:
+            _tell_illnesses(run)
     return train_document(run)
 
 

@@ -1,7 +1,7 @@
 """Tables and arrays in, Plotly figures and pictures out: pure functions with one look."""
 
 from genlab.figures.compare import metric_bars
-from genlab.figures.curves import Curve, loss_curves
+from genlab.figures.curves import Curve, Mark, loss_curves
 from genlab.figures.images import Images
 from genlab.figures.latent import decoded_plane, displacement_bars, explained_variance, kl_bars, triplet_distances
 from genlab.figures.likelihood import confusion_matrix, decision_regions, likelihood_histogram, sigmoid_of_odds
@@ -14,6 +14,7 @@ __all__ = [
     "SEQUENTIAL",
     "Curve",
     "Images",
+    "Mark",
     "colour",
     "confusion_matrix",
     "decision_regions",

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 AXES = {"step": "step", "epoch": "epoch", "seconds": "time / s"}
 PANEL = 300  # pixels of one panel
 GAP = 16  # pixels between two labels
+BAD, GOOD = colour(7), colour(2)
+
+
+class Mark(NamedTuple):
+    """Something that happened at one place `x`: an upright line in every panel, named above the first."""
+
+    x: float
+    name: str
+    good: bool = False
 
 
 class Curve(NamedTuple):
@@ -56,13 +65,15 @@ def loss_curves(
     log: bool = False,
     panels: bool = False,
     guides: Mapping[str, float] | None = None,
+    marks: Sequence[Mark] = (),
     unit: str = "",
 ) -> Figure:
     """Lines over "step", "epoch" or "seconds"; `unit` names what the values are measured in.
 
     One run: its terms share a panel (or have one each with `panels`), coloured by term. Several runs:
     one panel a term, coloured by run. With smoothing the raw values stay visible behind. `guides` are
-    horizontal lines with their names, such as an optimum that theory gives.
+    horizontal lines: one that is called like a term, the value to which theory leads it, is drawn where that term is,
+    any other in every panel. `marks` are upright lines.
     """
     from plotly.subplots import make_subplots
 
@@ -79,8 +90,11 @@ def loss_curves(
         figure.update_yaxes(
             title_text=f"{title} / {unit}" if unit else title, type="log" if log else "linear", row=row, col=1
         )
-    for name, level in (guides or {}).items():
-        figure.add_hline(y=level, line={"dash": "dot", "color": NEUTRAL, "width": 1}, annotation_text=name)
+        for name, level in (guides or {}).items():
+            if name not in terms or any(curve.term == name for curve in shown):
+                _guide(figure, row, name if name not in terms else f"{name} in theory: {level:.4g}", level, log)
+        for mark in marks:
+            _mark(figure, row, mark)
     figure.update_xaxes(title_text=AXES.get(axis, axis), row=rows, col=1)
     figure.update_layout(hovermode="x unified")
     return figure
@@ -116,6 +130,29 @@ def _panel(
             last = np.flatnonzero(visible)[-1]
             ends.append((float(np.asarray(curve.x)[last]), float(values[last]), name, colour(of), values[visible]))
     _end_labels(figure, row, ends, log)
+
+
+def _guide(figure: Figure, row: int, name: str, level: float, log: bool) -> None:
+    """A thin dashed line at a level, named at its left end; a logarithmic axis has no place for one that is not positive."""
+    if log and level <= 0:
+        return
+    line = {"dash": "dash", "color": NEUTRAL, "width": 1}
+    figure.add_hline(y=level, line=line, row=row, col=1)
+    figure.add_annotation(
+        x=0, xref="x domain", xanchor="left", y=np.log10(level) if log else level, yanchor="bottom", text=name,
+        font={"size": 11, "color": NEUTRAL}, showarrow=False, row=row, col=1,
+    )  # fmt: skip
+
+
+def _mark(figure: Figure, row: int, mark: Mark) -> None:
+    """An upright line, named above the first panel alone."""
+    ink = GOOD if mark.good else BAD
+    figure.add_vline(x=mark.x, line={"dash": "dashdot", "color": ink, "width": 1.5}, row=row, col=1)
+    if row == 1:
+        figure.add_annotation(
+            x=mark.x, y=1, yref="y domain", yanchor="bottom", text=html.escape(mark.name),
+            font={"size": 11, "color": ink}, showarrow=False, row=row, col=1,
+        )  # fmt: skip
 
 
 def _end_labels(figure: Figure, row: int, ends: list[tuple[float, float, str, str, np.ndarray]], log: bool) -> None:

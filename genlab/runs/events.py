@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pydantic
 
-from genlab.core.events import Event, Started, parse
+from genlab.core.events import Diagnosed, Event, Started, parse
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,33 @@ def without_taken_back(events: Iterable[Event]) -> list[Event]:
             kept = [earlier for earlier in kept if _place(earlier) <= _place(event)]
         kept.append(event)
     return kept
+
+
+class Illness(NamedTuple):
+    """One disease of a run's training: how it was found, and how it ended, where it did."""
+
+    found: Diagnosed
+    cured: Diagnosed | None = None
+
+
+def illnesses(events: Iterable[Event]) -> list[Illness]:
+    """The diseases of a run as they came, each once, whatever was told again after a resume.
+
+    >>> ill = Diagnosed(step=30, epoch=3, disease="overfitting", message="…")
+    >>> well = Diagnosed(step=50, epoch=5, disease="overfitting", message="…", cured=True)
+    >>> [(one.found.epoch, one.cured and one.cured.epoch) for one in illnesses([ill, ill, well, well])]
+    [(3, 5)]
+    """
+    told: list[Illness] = []
+    for event in without_taken_back(events):
+        if not isinstance(event, Diagnosed):
+            continue
+        unended = [place for place, one in enumerate(told) if one.found.disease == event.disease and one.cured is None]
+        if event.cured and unended:
+            told[unended[0]] = Illness(told[unended[0]].found, event)
+        elif not event.cured and not unended:
+            told.append(Illness(event))
+    return told
 
 
 def _place(event: Event) -> tuple[int, int]:

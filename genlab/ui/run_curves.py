@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
 import genlab
 from genlab.core.events import EpochFinished, Event, Progressed, Started
+from genlab.runs.events import illnesses
 from genlab.ui.messages import empty_state
 from genlab.ui.pictures import show_figure
+from genlab.ui.state import get_models
 
 if TYPE_CHECKING:
-    from genlab.figures import Curve
+    from genlab.figures import Curve, Mark
 
 AXES = {"step": "Steps", "epoch": "Epochs", "seconds": "Seconds"}
+RATE = "learning rate"
 
 
 class Point(NamedTuple):
@@ -41,10 +44,42 @@ def points(events: Sequence[Event]) -> list[Point]:
             seconds = offset + max(0.0, event.time - clock)
             place = event.step, event.step / per_epoch, seconds
             if isinstance(event, Progressed):
-                found.append(Point(*place, dict(event.scalars), False))
+                found.append(Point(*place, {**event.scalars, **rates(event.learning_rates)}, False))
             elif event.validation:
                 found.append(Point(*place, dict(event.validation), True))
     return found
+
+
+def rates(learning_rates: Mapping[str, float]) -> dict[str, float]:
+    """Learning rates as terms of the chart: one, where all players have the same.
+
+    >>> rates({"generator": 0.5, "critic": 0.5}), rates({"generator": 0.5, "critic": 0.25})
+    ({'learning rate': 0.5}, {'learning rate (generator)': 0.5, 'learning rate (critic)': 0.25})
+    """
+    if len(set(learning_rates.values())) == 1:
+        return {RATE: next(iter(learning_rates.values()))}
+    return {f"{RATE} ({player})": rate for player, rate in learning_rates.items()}
+
+
+def marks(events: Sequence[Event], found: Sequence[Point], axis: str) -> list[Mark]:
+    """Where each disease appeared and where it was over, on the axis of the chart."""
+    from genlab.figures import Mark
+
+    told = []
+    for illness in illnesses(events):
+        for event in filter(None, illness):
+            x = next((float(getattr(point, axis)) for point in found if point.step >= event.step), None)
+            if x is not None:
+                told.append(Mark(x, f"{event.disease} over" if event.cured else event.disease, event.cured))
+    return told
+
+
+def guides(run: genlab.Run, terms: Sequence[str]) -> dict[str, float]:
+    """The values to which theory leads the terms, where the model's card knows them."""
+    entry = get_models().get(run.config.model)
+    scalars = entry.card.scalars if entry else {}
+    levels = {term: scalars[term].guide for term in terms if term in scalars}
+    return {term: level for term, level in levels.items() if level is not None}
 
 
 def curves(name: str, found: Sequence[Point], terms: Sequence[str], axis: str) -> Iterator[Curve]:
@@ -70,7 +105,9 @@ def terms_of(found: Sequence[Point]) -> list[str]:
 
 def curve_controls(run: genlab.Run, terms: list[str]) -> dict[str, Any]:
     """Which terms, over what, how smooth, on which scale."""
-    shown = st.pills("Terms", terms, selection_mode="multi", default=terms[:6], key=f"terms-{run.id}-{len(terms)}")
+    varied = [term for term in terms if term.startswith(RATE)]
+    start = [*(term for term in terms if term not in varied)][:6] + varied
+    shown = st.pills("Terms", terms, selection_mode="multi", default=start, key=f"terms-{run.id}-{len(terms)}")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control("Over", list(AXES), default="step", format_func=AXES.__getitem__, key="curve-axis")
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="curve-smoothing", width=200)
@@ -91,6 +128,7 @@ def show_curves(run: genlab.Run, events: Sequence[Event]) -> None:
     wish = curve_controls(run, terms)
     lines = list(curves(run.name, found, wish["terms"], wish["axis"]))
     options = {"axis": wish["axis"], "log": wish["log"], "panels": wish["panels"]}
+    options |= {"guides": guides(run, wish["terms"]), "marks": marks(events, found, wish["axis"])}
     figure = loss_curves(lines, smoothing=wish["smoothing"], **options)
     smoothed = f", smoothed by {wish['smoothing']:g} (raw values behind)" if wish["smoothing"] else ""
     show_figure(

@@ -14,6 +14,7 @@ from genlab.core.events import EpochFinished, Event, Progressed
 from genlab.runs.checkpoints import refuse_weights_only
 from genlab.runs.config import RunConfig, RunState
 from genlab.runs.directory import RunDirectory
+from genlab.runs.events import Illness, illnesses
 from genlab.runs.files import write_atomically
 from genlab.runs.sharing import pack
 from genlab.workspace.explore import Explore
@@ -121,6 +122,10 @@ class Run(Explore):
             for event in self.epochs()
         ]
 
+    def illnesses(self) -> list[Illness]:
+        """What went wrong while it trained, in words, and what to try; `cured` is None where it still holds."""
+        return illnesses(self.events())
+
     def wait(self, progress: bool | Callable[[Progressed], None] = False, timeout: float | None = None) -> Run:
         """Wait until it ends; `progress` shows a bar on standard error, or is called with each `Progressed`.
 
@@ -194,6 +199,12 @@ class Run(Explore):
         self._files.set_state(state.model_copy(update={"status": "queued", "message": "", "remedy": ""}))
         self.lab.runs.start_now(self) if at_once else self.lab.runs.pump()
         return self
+
+    def again(self, **changes: Any) -> Run:
+        """Train a new run with the same images and the same values, but for what is changed."""
+        parameters, settings = self._files.effective()
+        values = {**parameters, **settings, **changes}
+        return self.lab.train(self.config.model, self.images, second=self.second, preset=self.config.preset, **values)
 
     def delete(self) -> None:
         """Move it to the trash; `restore` brings it back."""
