@@ -12,10 +12,11 @@ with st.container(key="wide-train"):
 with left:
     info = ui.choose_image_set(label="Images", help="Import your own on the Data page.")
     entry = train_form.choose_model()
-    plan = train_form.choose_values(entry, info.name)
-    if train_form.needs_download(info):
+    second = train_form.choose_second(entry, info)
+    plan = train_form.choose_values(entry, info.name, second and second.name)
+    if train_form.needs_download(info) or (second and train_form.needs_download(second)):
         pass
-    elif problem := train_form.check(entry, plan):
+    elif problem := train_form.check(entry, plan, info, second):
         st.warning(problem, icon=":material/warning:")
     else:
         with ui.boundary():

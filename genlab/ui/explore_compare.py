@@ -36,7 +36,7 @@ def choose_runs() -> list[genlab.Run]:
     wanted = [id for id in st.query_params.get_all("runs") if id in runs]
     chosen = st.multiselect(
         "Runs", list(runs), wanted or list(runs)[:FIRST], max_selections=MOST, key="compared",
-        format_func=lambda id: f"{runs[id].title} · {runs[id].config.data.title}", placeholder="Choose runs",
+        format_func=lambda id: f"{runs[id].title} · {runs[id].config.data_title}", placeholder="Choose runs",
     )  # fmt: skip
     if st.query_params.get_all("runs") != chosen:
         st.query_params["runs"] = chosen
@@ -60,7 +60,7 @@ def differences(runs: Sequence[genlab.Run]) -> tuple[list[dict[str, Any]], int]:
     Settings that all of the runs have come first.
     """
     settings = [
-        {"model": run.config.model, "image set": run.config.data.title, "preset": run.config.preset}
+        {"model": run.config.model, "image set": run.config.data_title, "preset": run.config.preset}
         | dict(run.config.parameters)
         | dict(run.config.settings)
         for run in runs

@@ -19,27 +19,36 @@ LARGEST_SEED = 2**31 - 1
 TYPES = {"png": "image/png", "gif": "image/gif", "zip": "application/zip", "csv": "text/csv"}
 
 
-def explorable_run(*capabilities: str, purpose: str) -> genlab.Run:
-    """Let the person choose a run with these abilities; one that was asked for and lacks them is explained."""
+def explorable_run(*capabilities: str | tuple[str, ...], purpose: str) -> genlab.Run:
+    """Let the person choose a run with these abilities, of a tuple with one; a run that lacks them is explained."""
     wanted = st.query_params.get("run") or st.session_state.get("chosen-run")
     if wanted:
         _explain(wanted, capabilities, purpose)
     return choose_run(*capabilities, purpose=purpose)
 
 
-def _explain(wanted: str, capabilities: tuple[str, ...], purpose: str) -> None:
+def _explain(wanted: str, capabilities: tuple[str | tuple[str, ...], ...], purpose: str) -> None:
     try:
         run = get_workspace().runs[wanted]
     except GenlabError:
         st.info(f"There is no run “{wanted}” here any more; another one is shown.", icon=":material/info:")
         return
-    lacking = [words(name) for name in capabilities if not run.can(name)]
+    lacking = [any_of(names) for names in capabilities if not run.can(names)]
     if lacking:
         st.info(
             f"“{run.title}” cannot {purpose}: a {run.config.model} model does not do this ({', '.join(lacking)}). "
             "The runs below can.",
             icon=":material/info:",
         )
+
+
+def any_of(capabilities: str | tuple[str, ...]) -> str:
+    """One ability in words, or several of which one will do.
+
+    >>> any_of("encodes"), any_of(("samples", "samples_by_label"))
+    ('encodes', 'samples or samples by label')
+    """
+    return " or ".join(map(words, [capabilities] if isinstance(capabilities, str) else capabilities))
 
 
 def weights_of(run: genlab.Run) -> str:

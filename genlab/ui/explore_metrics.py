@@ -87,7 +87,7 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
 def _table(found: dict[str, Measured], runs: Sequence[genlab.Run], limit: int) -> None:
     rows = table(found)
     st.dataframe(rows, hide_index=True, height="content", key="metrics")
-    sets = list(dict.fromkeys(run.config.data.title for run in runs))
+    sets = list(dict.fromkeys(run.config.data_title for run in runs))
     caution = (
         f" The runs learned from different image sets ({', '.join(sets)}): do not rank them." if len(sets) > 1 else ""
     )

@@ -62,9 +62,16 @@ class Chosen(NamedTuple):
 
 
 def choose_images(
-    run: genlab.Run, *, key: str, start: Sequence[int] = (0,), fewest: int = 1, most: int = 8, label: str = "Images"
+    run: genlab.Run,
+    *,
+    key: str,
+    images: ImageSet | None = None,
+    start: Sequence[int] = (0,),
+    fewest: int = 1,
+    most: int = 8,
+    label: str = "Images",
 ) -> Chosen:
-    """Let the person choose `fewest` to `most` images of the run's set, or upload some.
+    """Let the person choose `fewest` to `most` of `images` (default: the run's set), or upload some.
 
     Raises `BadInputError` with one sentence while the choice cannot be used.
     """
@@ -73,7 +80,7 @@ def choose_images(
     )
     if origin == ORIGINS[1]:
         return _uploaded(run, key, fewest, most)
-    images = run.images
+    images = images or run.images
     numbers = _numbers(images, key, start, fewest, most, label)
     chosen = Images(np.asarray(images.images[numbers]))
     return Chosen(chosen, [image_name(images, number) for number in numbers], numbers)

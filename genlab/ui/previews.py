@@ -20,13 +20,23 @@ TITLES = {
     "samples": "Samples from fixed noise",
     "reconstructions": "Reconstructions of fixed images",
     "originals": "The images to rebuild",
+    "translations": "Fixed images, translated, and back again (from top to bottom)",
+    "translations_back": "Fixed images of the second set, translated, and back again",
 }
+
+ROWS_SPEAK = ("translations", "translations_back")  # grids whose rows mean something: they stay as they are
 
 
 def previews(run: genlab.Run) -> list[Sampled]:
     """The previews of a run, oldest first, whose pictures are still there."""
     events = [event for event in run.events("sampled") if isinstance(event, Sampled)]
     return [event for event in events if (run.directory / event.path).is_file()]
+
+
+def best_preview(run: genlab.Run) -> Sampled | None:
+    """What a run drew last, the first of the kinds in `TITLES` that there is."""
+    drawn = {event.what: event for event in previews(run)}
+    return next((drawn[what] for what in TITLES if what in drawn), None)
 
 
 def open_preview(run: genlab.Run, event: Sampled) -> Image:
@@ -82,10 +92,13 @@ def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
             chosen = st.select_slider("Step", steps, value=steps[-1], key=f"scrub-{run.id}")
     shown = {event.what: event for event in drawn if event.step == chosen}
     shown |= {event.what: event for event in drawn if event.what == "originals" and "reconstructions" in shown}
-    pictures = [(shown[what], title) for what, title in TITLES.items() if what in shown]
+    kinds = [what for what in dict.fromkeys([*TITLES, *shown]) if what in shown]
+    pictures = [(shown[what], TITLES.get(what, what.replace("_", " ").capitalize())) for what in kinds]
     for column, (event, title) in zip(st.columns(max(2, len(pictures)), gap="medium"), pictures, strict=False):
         with column:
             at = "" if event.what == "originals" else f" at step {event.step:,} (epoch {event.epoch:,})"
             of = f"“{run.config.data.title}”" if event.what == "originals" else f"“{run.title}”"
-            picture = halved(open_preview(run, event), run.config.data.shape)
+            picture = open_preview(run, event)
+            if event.what not in ROWS_SPEAK:
+                picture = halved(picture, run.config.data.shape)
             show_picture(picture, f"{title}, {of}{at}.", key=f"{event.what}-{run.id}")

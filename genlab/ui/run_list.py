@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from genlab.ui.state import choose, forget, get_workspace, remember
 
 EXPLORE = (
     ("samples", "sample", "Sample"),
+    ("translates", "sample", "Translate"),
     ("encodes", "latent", "Latent space"),
     ("decodes", "interpolate", "Interpolate"),
     ("encodes_normal", "triplets", "Triplets"),
@@ -41,7 +42,7 @@ def _table() -> None:
         "status": ["shipped" if run.shipped else run.status for run in runs],
         "progress": [round(100 * progress_of(run, events_of(run))) for run in runs],
         "model": [run.config.title for run in runs],
-        "images": [run.config.data.title for run in runs],
+        "images": [run.config.data_title for run in runs],
         "epochs": [run.state.epoch for run in runs],
         "started": [when(run.config.created) for run in runs],
     }
@@ -60,7 +61,7 @@ def _table() -> None:
 def choose_any_run() -> genlab.Run:
     """One of all runs, whatever its status; the page says before that there is at least one."""
     runs = {run.id: run for run in get_workspace().runs}
-    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data.title}" for run in runs.values()}
+    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data_title}" for run in runs.values()}
     return runs[choose("Run", titles, "run")]
 
 
@@ -78,16 +79,20 @@ def record(run: genlab.Run) -> None:
     """Everything needed to do it again: settings, seed, data, versions; to copy or to download."""
     config, document = run.config, run.record()
     values = json.loads(document)
-    data = config.data
+    sets = [data for data in (config.data, config.second) if data]
+    listed = "\n".join(
+        f"- **{'Images' if data is config.data else 'Second images'}:** {plain(data.title)} (`{data.name}`, {data.count:,} "
+        f"of {Shape(*data.shape)}, content `{data.hash[:12]}`{', synthetic' if data.synthetic else ''})"
+        for data in sets
+    )
     st.markdown(
         f"- **Run:** `{run.id}` in `{run.directory}`\n"
         f"- **Model:** {config.title} (`{config.model}`), preset {config.preset}\n"
-        f"- **Images:** {plain(data.title)} (`{data.name}`, {data.count:,} of {Shape(*data.shape)}, content "
-        f"`{data.hash[:12]}`{', synthetic' if data.synthetic else ''})\n"
+        f"{listed}\n"
         f"- **Seed:** {values['settings'].get('seed')}; device {run.state.device or 'not known yet'}\n"
         f"- **Versions:** {', '.join(f'{name} {version}' for name, version in config.versions.items())}"
     )
-    st.code(command(config.model, data.name, values), language="bash", wrap_lines=True)
+    st.code(command(config.model, [data.name for data in sets], values), language="bash", wrap_lines=True)
     st.caption("The same run again, from the command line.")
     columns = st.columns(2, gap="large")
     for column, title in zip(columns, ("parameters", "settings"), strict=True):
@@ -100,16 +105,17 @@ def record(run: genlab.Run) -> None:
     )  # fmt: skip
 
 
-def command(model: str, data: str, values: Mapping[str, Any]) -> str:
+def command(model: str, sets: Sequence[str], values: Mapping[str, Any]) -> str:
     """The command that trains the same run again.
 
-    >>> command("vae", "digits-8", {"parameters": {"beta": 2.0}, "settings": {"epochs": 3, "seed": 1}})
+    >>> command("vae", ["digits-8"], {"parameters": {"beta": 2.0}, "settings": {"epochs": 3, "seed": 1}})
     'genlab train vae --data digits-8 --epochs 3 --seed 1 --set beta=2.0'
     """
+    data = [f"--{name} {shlex.quote(given)}" for name, given in zip(("data", "second"), sets, strict=False)]
     settings = dict(values["settings"])
     plain = [f"--{name} {settings.pop(name)}" for name in ("epochs", "seed") if name in settings]
     named = [f"--set {name}={value}" for name, value in {**values["parameters"], **settings}.items()]
-    return " ".join([f"genlab train {model} --data {shlex.quote(data)}", *plain, *named])
+    return " ".join([f"genlab train {model}", *data, *plain, *named])
 
 
 def manage(run: genlab.Run) -> None:

@@ -13,6 +13,7 @@ from genlab.core.shapes import Shape
 from genlab.ui.messages import boundary, plain
 from genlab.ui.previews import scrubber
 from genlab.ui.run_curves import show_curves
+from genlab.ui.run_diagnosis import diagnosis
 from genlab.ui.run_state import ACTIVE, MEANINGS, figures, last, status_badge, when
 
 SECONDS = 1.5
@@ -34,6 +35,7 @@ def _live(run: genlab.Run, was_active: bool) -> None:
         st.info("Its process is starting; the first numbers come in a few seconds.", icon=":material/hourglass_top:")
     figures(run, events)
     failure(run, events)
+    diagnosis(run, events)
     curves, pictures = st.tabs(["Curves", "Pictures over time"])
     with curves:
         show_curves(run, events)
@@ -58,12 +60,17 @@ def head(run: genlab.Run) -> None:
         if run.shipped:
             st.badge("shipped", icon=":material/inventory_2:", color="violet", help="It came with the laboratory.")
     st.caption(
-        f"{run.config.title} learning from *{plain(run.config.data.title)}* ({run.config.data.count:,} images of "
-        f"{Shape(*run.config.data.shape)}) · started {when(run.config.created)} · {MEANINGS[run.status]}"
+        f"{run.config.title} learning from {learned_from(run)} · started {when(run.config.created)} · {MEANINGS[run.status]}"
     )
     if not run.shipped:
         with st.container(horizontal=True):
             steer(run)
+
+
+def learned_from(run: genlab.Run) -> str:
+    """The image set or sets of a run, as Markdown: title, count and shape."""
+    sets = [data for data in (run.config.data, run.config.second) if data]
+    return " and ".join(f"*{plain(data.title)}* ({data.count:,} images of {Shape(*data.shape)})" for data in sets)
 
 
 def steer(run: genlab.Run) -> None:

@@ -13,6 +13,7 @@ from genlab.ui.messages import empty_state
 
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
+    from genlab.data.imageset import SetInfo
 
 
 @st.cache_resource(show_spinner=False)
@@ -61,8 +62,10 @@ def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = N
     return chosen
 
 
-def choose_run(*capabilities: str, key: str = "run", label: str = "Run", purpose: str = "") -> genlab.Run:
-    """Let the person choose among the runs that have a checkpoint and can do `capabilities`.
+def choose_run(
+    *capabilities: str | tuple[str, ...], key: str = "run", label: str = "Run", purpose: str = ""
+) -> genlab.Run:
+    """Let the person choose among the runs that have a checkpoint and can do `capabilities`, of a tuple one.
 
     The choice is kept in the address and across pages. Where no run fits, says so (`purpose`, such as
     "draw images") with a way to the Train page and stops the script.
@@ -74,10 +77,16 @@ def choose_run(*capabilities: str, key: str = "run", label: str = "Run", purpose
         reason = f"None of the {len(every)} runs here can {doing}." if every else "There is no run yet."
         empty_state("No run for this page", f"{reason} Train one that can.", link="train", label="Train a model")
         st.stop()
-    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data.title}" for run in able.values()}
+    titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data_title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
     return able[choose(label, titles, key, help)]
+
+
+def title_of_set(info: SetInfo) -> str:
+    """An image set in a list: title, how many, which shape, and whether it must be downloaded first."""
+    later = " · to be downloaded" if info.status == "needs a download" else ""
+    return f"{info.title} · {info.count:,} images · {info.shape}{later}"
 
 
 def choose_image_set(*, key: str = "data", label: str = "Image set", help: str | None = None) -> Any:
@@ -86,9 +95,5 @@ def choose_image_set(*, key: str = "data", label: str = "Image set", help: str |
     if not infos:
         empty_state("No images yet", "Import some on the Data page.", link="data", label="Import images")
         st.stop()
-    later = {"needs a download": " · to be downloaded"}
-    titles = {
-        name: f"{info.title} · {info.count:,} images · {info.shape}{later.get(info.status, '')}"
-        for name, info in infos.items()
-    }
+    titles = {name: title_of_set(info) for name, info in infos.items()}
     return infos[choose(label, titles, key, help)]

@@ -10,11 +10,12 @@ import genlab
 from genlab.core.errors import GenlabError
 from genlab.core.parameters import ParameterInfo, describe, validate
 from genlab.core.settings import TrainingSettings
+from genlab.data.imageset import refuse_unlike
 from genlab.ui.cards import words
 from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary, empty_state, plain
 from genlab.ui.navigation import page
-from genlab.ui.state import choose, get_models, get_workspace, remember
+from genlab.ui.state import choose, get_models, get_workspace, remember, title_of_set
 
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
@@ -29,13 +30,13 @@ ONLY_FOR_DESCENT = ("batch_size", "gradient_clip", "precision")
 
 
 class Plan(NamedTuple):
-    """What a run would be: the model, the image set's name, the preset and the values that differ from it."""
+    """What a run would be: the model, the image set's name, the preset, the values that differ from it, a second set."""
 
     model: str
     data: str
     preset: str
     values: dict[str, Any]
-    name: str = ""
+    second: str | None = None
 
 
 def choose_model() -> Entry:
@@ -56,6 +57,17 @@ def choose_model() -> Entry:
     return models[choose("Model", titles, "model", start="vae")]
 
 
+def choose_second(entry: Entry, first: SetInfo) -> SetInfo | None:
+    """A second image set where the model learns from two; those of the first one's shape come first."""
+    if not entry.takes_two_sets:
+        return None
+    others = [info for info in get_workspace().datasets.infos() if info.name != first.name]
+    infos = {info.name: info for info in sorted(others, key=lambda info: info.shape != first.shape)}
+    help = f"{entry.card.title} learns to turn images of the one set into images of the other; both need one shape."
+    titles = {name: title_of_set(info) for name, info in infos.items()}
+    return infos[choose("Second images", titles, "second", help)]
+
+
 def settings_of(entry: Entry) -> dict[str, ParameterInfo]:
     """The training settings that mean something for a model: one that is fitted has no batches."""
     infos = describe(TrainingSettings)
@@ -64,7 +76,7 @@ def settings_of(entry: Entry) -> dict[str, ParameterInfo]:
     return {name: info for name, info in infos.items() if name not in ONLY_FOR_DESCENT}
 
 
-def choose_values(entry: Entry, data: str) -> Plan:
+def choose_values(entry: Entry, data: str, second: str | None = None) -> Plan:
     """A preset, and every parameter to change from there."""
     preset = st.segmented_control(
         "Preset",
@@ -88,12 +100,14 @@ def choose_values(entry: Entry, data: str) -> Plan:
     if changed:
         told = ", ".join(f"{words(name)} {value}" for name, value in changed.items())
         st.caption(f":material/edit: Changed from the preset: {told}.")
-    return Plan(entry.name, data, preset, changed)
+    return Plan(entry.name, data, preset, changed, second)
 
 
-def check(entry: Entry, plan: Plan) -> str:
+def check(entry: Entry, plan: Plan, first: SetInfo, second: SetInfo | None = None) -> str:
     """Why this plan cannot start, in one sentence; empty when it can."""
     try:
+        if second:
+            refuse_unlike(first, second)
         own, shared = entry.split({**entry.card.presets.get(plan.preset, {}), **plan.values})
         entry.validate(own)
         validate(TrainingSettings, shared, of="the training")
@@ -105,11 +119,13 @@ def check(entry: Entry, plan: Plan) -> str:
 def estimate(plan: Plan, content: str) -> None:
     """Time, memory and size of the planned run on this machine, measured on a few real steps when asked for."""
     known = st.session_state.setdefault("estimates", {})
-    key = (plan.model, content, plan.preset, tuple(sorted(plan.values.items())))
+    key = (plan.model, content, plan.second, plan.preset, tuple(sorted(plan.values.items())))
     if key not in known:
         if st.button("Estimate time and memory", icon=":material/timer:", key="estimate", help="Tries a few steps."):
             with st.spinner("Trying a few steps …"):
-                known[key] = get_workspace().estimate(plan.model, plan.data, preset=plan.preset, **plan.values)
+                known[key] = get_workspace().estimate(
+                    plan.model, plan.data, second=plan.second, preset=plan.preset, **plan.values
+                )
             st.rerun()
         return
     found = known[key]
@@ -169,7 +185,9 @@ def start(plan: Plan) -> None:
     )
     if button.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start"):
         with boundary():
-            run = get_workspace().train(plan.model, plan.data, preset=plan.preset, name=called.strip(), **plan.values)
+            run = get_workspace().train(
+                plan.model, plan.data, second=plan.second, preset=plan.preset, name=called.strip(), **plan.values
+            )
             st.session_state["started"] = [*st.session_state.get("started", []), run.id]
             remember("run", run.id)
             st.rerun()

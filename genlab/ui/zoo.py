@@ -12,7 +12,7 @@ from genlab.ui.cards import capability_badges, card_head, details, words
 from genlab.ui.messages import boundary
 from genlab.ui.navigation import page
 from genlab.ui.pictures import show_picture
-from genlab.ui.previews import open_preview, previews
+from genlab.ui.previews import TITLES, best_preview, open_preview
 from genlab.ui.state import get_models, get_workspace, remember
 
 if TYPE_CHECKING:
@@ -61,10 +61,9 @@ def gallery() -> None:
 
 def _card(entry: Entry, run: genlab.Run | None) -> None:
     card_head(entry, level=4)
-    if run:
-        drawn = [event for event in previews(run) if event.what == "samples"]
-        if drawn:
-            show_picture(open_preview(run, drawn[-1]), f"Drawn by the shipped run “{run.title}”.", key=entry.name)
+    if run and (drawn := best_preview(run)):
+        caption = f"{TITLES[drawn.what]}, by the shipped run “{run.title}”."
+        show_picture(open_preview(run, drawn), caption, key=entry.name)
     capability_badges(entry)
     details(entry, expanded=False)
     if (target := page("train")) and st.button("Train it", icon=":material/model_training:", key=f"train-{entry.name}"):
