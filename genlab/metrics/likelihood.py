@@ -118,16 +118,19 @@ def elbo_bits(subject: Subject) -> Found:
 
 
 def _weighted(subject: Subject, codes: int) -> tuple[np.ndarray, dict[str, float]]:
-    """The bound with `codes` weighted codes of each of the first images (fewer where they are large), and details."""
+    """The bound with `codes` weighted codes of each of some images (fewer where they are large), and details."""
     import torch
 
     from genlab.nn.importance import iwae_bound
     from genlab.nn.inference import through
 
     count = int(np.clip(WEIGHED // (codes * subject.images[0].size), 16, 400))
-    images, generator = subject.images[:count], torch.Generator().manual_seed(subject.seed)
-    values = through(subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), images)
-    return values, {**_spread(values), "codes": codes, "elbo": float(subject.bounds[:count].mean(dtype=np.float64))}
+    chosen = np.random.default_rng(subject.seed).permutation(len(subject.images))[:count]  # sets are sorted by class
+    generator = torch.Generator().manual_seed(subject.seed)
+    values = through(
+        subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), subject.images[chosen]
+    )
+    return values, {**_spread(values), "codes": codes, "elbo": float(subject.bounds[chosen].mean(dtype=np.float64))}
 
 
 @metric(

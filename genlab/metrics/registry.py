@@ -52,8 +52,8 @@ class Measurement:
 class Metric:
     """One metric: what it is, which way is better, what it needs, and the function that computes it.
 
-    `needs` are capabilities; `needs_labels` that the images must be labelled; below `enough` images the value is
-    called uncertain.
+    `needs` are capabilities; `needs_labels` that the images must be labelled, `needs_factors` that what varies in them
+    must be known; below `enough` images the value is called uncertain.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Metric:
     compute: Callable[[Subject], Found]
     needs_labels: bool = False
     enough: int = 100
+    needs_factors: bool = False
 
     def measure(self, subject: Subject) -> Measurement:
         """Compute the metric and say what it means."""
@@ -103,25 +104,39 @@ def metric(
     unit: str = "",
     needs_labels: bool = False,
     enough: int = 100,
+    needs_factors: bool = False,
 ) -> Callable[[Callable[[Subject], Found]], Callable[[Subject], Found]]:
     """Register the decorated function of a `Subject` as a metric; `equation` is LaTeX, `range` is inclusive."""
 
     def decorate(compute: Callable[[Subject], Found]) -> Callable[[Subject], Found]:
         METRICS[name] = Metric(
-            name, title, definition, equation, direction, range, unit, needs, compute, needs_labels, enough
+            name,
+            title,
+            definition,
+            equation,
+            direction,
+            range,
+            unit,
+            needs,
+            compute,
+            needs_labels,
+            enough,
+            needs_factors,
         )
         return compute
 
     return decorate
 
 
-def applicable(capabilities: Iterable[str], *, labelled: bool = True) -> dict[str, Metric]:
-    """The metrics that a model with these capabilities allows, on images with or without labels."""
+def applicable(capabilities: Iterable[str], *, labelled: bool = True, factors: bool = True) -> dict[str, Metric]:
+    """The metrics that a model with these capabilities allows, on images with or without labels and known factors."""
     able = set(capabilities)
     return {
         name: entry
         for name, entry in METRICS.items()
-        if able.issuperset(entry.needs) and (labelled or not entry.needs_labels)
+        if able.issuperset(entry.needs)
+        and (labelled or not entry.needs_labels)
+        and (factors or not entry.needs_factors)
     }
 
 
@@ -133,7 +148,7 @@ def evaluate(
     Raises `UnknownNameError` for a metric that does not exist and, unless `lenient`, `BadInputError` for one that
     does not apply.
     """
-    fitting = applicable(subject.capabilities, labelled=subject.labels is not None)
+    fitting = applicable(subject.capabilities, labelled=subject.labels is not None, factors=bool(subject.factors))
     for name in names or ():
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
@@ -144,5 +159,6 @@ def evaluate(
 
 def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:
     lacks = [need.replace("_", " ") for need in entry.needs if need not in subject.capabilities]
-    what = f"{title} cannot do what it needs ({', '.join(lacks)})" if lacks else "the images have no labels"
+    missing = "labels" if entry.needs_labels else "known factors, as generated ones have"
+    what = f"{title} cannot do what it needs ({', '.join(lacks)})" if lacks else f"the images have no {missing}"
     return f"The metric {entry.name!r} does not apply: {what}; choose from {', '.join(fitting) or 'none'}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from genlab.core.errors import BadInputError
 
 if TYPE_CHECKING:
     from genlab.core.model import Model
+    from genlab.metrics.features import Features, View
 
 
 class Subject:
-    """A model in evaluation mode, held-out `images` (N, C, H, W) in [0, 1] with their `labels` (N,) or None, and some
-    `training` images for baselines; `seed` fixes every draw.
+    """A model in evaluation mode, held-out `images` (N, C, H, W) in [0, 1] with their `labels` (N,) or None and the
+    `factors` (N,) each that they were generated from, if any, and some `training` images for baselines; `seed` fixes
+    every draw. `classifier` gives features that a network learned from the labels of the model's training images.
     """
 
     def __init__(
@@ -24,16 +27,20 @@ class Subject:
         images: np.ndarray,
         *,
         labels: np.ndarray | None = None,
+        factors: Mapping[str, np.ndarray] | None = None,
         training: np.ndarray | None = None,
         seed: int = 0,
+        classifier: Callable[[], Features] | None = None,
     ) -> None:
         if not len(images):
             raise BadInputError("There are no images to measure on; choose a set with at least one.")
         self.model: Any = model
         self.images = images
         self.labels = labels
+        self.factors = factors or {}
         self.training = images if training is None or not len(training) else training
         self.seed = seed
+        self.classifier = classifier
 
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
@@ -77,5 +84,14 @@ class Subject:
         if count > len(self._samples):
             self._samples = samples(self.model, count, self.seed)
         return self._samples[:count]
+
+    @cached_property
+    def views(self) -> list[View]:
+        """Images, as many samples, and stand-ins for samples in every feature space, the best one first."""
+        from genlab.metrics.features import pca_features, view
+
+        spaces = [*([] if self.classifier is None else [self.classifier()]), pca_features(self.training)]
+        drawn = self.samples(len(self.images))
+        return [view(space, self.images, drawn, self.training, self.seed) for space in spaces]
 
     _samples = np.empty((0, 1, 1, 1), dtype=np.float32)
