@@ -425,6 +425,25 @@ def test_sides_are_halved_as_often_as_they_are_even(shape: tuple[int, int, int],
     assert len(model.flow.transforms[-1].levels) == min(levels + 1, 3)
 
 
+def test_mixed_precision_stays_inside_the_couplings_networks() -> None:
+    for name in NAMES:
+        torch.manual_seed(0)
+        model: Any = stirred(genlab.create(name, (1, 8, 8), **SMALL[name]), 0.1).float()
+        pixels = dequantise(digits(20), own_noise(digits(20)))
+        with torch.no_grad():
+            exact = model.log_density(pixels)
+            with torch.autocast("cpu", torch.bfloat16):
+                codes, log_det = model.flow(pixels)
+                mixed = model.log_density(pixels)
+        assert codes.dtype == log_det.dtype == torch.float32
+        assert not torch.equal(mixed, exact)  # the networks did run in bfloat16
+        assert ((mixed - exact).abs() < 0.02 * exact.abs() + 2).all()
+    convolution, x = InvertibleConv(4), noise(2, 4, 3, 3).float()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rounded, _ = convolution(x)
+    assert torch.equal(rounded, convolution(x)[0].detach())
+
+
 # --- other libraries -----------------------------------------------------------------------------------------------
 
 

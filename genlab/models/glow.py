@@ -48,7 +48,8 @@ CARD = Card(
         "spread is bounded as the couplings' scales are.",
         "At the coarsest level the prior has a mean and a spread for each value, not only for each channel.",
         "Logits of pixels go in rather than pixels; a margin of 0 switches that off, as the paper has it.",
-        "The couplings' networks have plain convolutions, without activation normalisation inside; they are narrow at the first level and double.",
+        "The couplings' networks have plain convolutions, without activation normalisation inside, and a learned number for "
+        "each place after the first; they are narrow at the first level and double.",
         "Sides are halved as often as they are even, at most as often as there are levels.",
         *FLOW_DEPARTURES,
     ),
