@@ -20,8 +20,9 @@ from genlab.core.events import EpochFinished
 from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.data.loader import ArrayBatches
-from genlab.nn.adversarial import clip_weights, discriminator_loss, generator_loss, gradient_penalty, judged
+from genlab.nn.adversarial import clip_weights, discriminator_loss, generator_loss, gradient_penalty, judged, r1_penalty
 from genlab.nn.ema import MovingAverage
+from genlab.nn.game import Turn
 from genlab.training.loop import Training
 from genlab.training.players import Minimiser
 
@@ -128,6 +129,52 @@ def test_the_gradient_penalty_takes_one_norm_for_each_image() -> None:
     half_square = lambda points: 0.5 * points.square().sum(1)  # its gradient at x is x  # noqa: E731
     penalty = gradient_penalty(half_square, x, x)
     assert penalty.item() == pytest.approx(((3 - 1) ** 2 + (4 - 1) ** 2 + 0) / 3, rel=1e-6)
+
+
+def test_the_gradient_penalty_is_a_loop_over_images_and_not_one_norm_of_the_batch() -> None:
+    seed_everything(3)
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Softplus(), nn.Linear(5, 1)).double()
+    real, fake = torch.rand(4, 1, 8, 8).double(), torch.rand(4, 1, 8, 8).double()
+    seed_everything(5)
+    shares = torch.rand(4, 1, 1, 1, dtype=torch.double)
+    slopes = []
+    for x, y, share in zip(real, fake, shares, strict=True):
+        point = (share * x + (1 - share) * y)[None].requires_grad_()
+        slopes.append(torch.autograd.grad(critic(point)[0, 0], point)[0].flatten())
+    by_image = torch.stack([(slope.norm() - 1) ** 2 for slope in slopes]).mean()
+    of_batch = (torch.cat(slopes).norm() - 1) ** 2
+    seed_everything(5)
+    penalty = gradient_penalty(lambda images: critic(images)[:, 0], real, fake)
+    torch.testing.assert_close(penalty, by_image, rtol=1e-5, atol=1e-8)
+    assert abs(penalty.item() - of_batch.item()) > 0.01
+
+
+def test_r1_is_the_squared_slope_at_each_real_image() -> None:
+    seed_everything(3)
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Softplus(), nn.Linear(5, 1)).double()
+    real = torch.rand(4, 1, 8, 8).double()
+    numeric = torch.zeros(4, 64).double()
+    for place in range(64):
+        shift = torch.zeros(64).double()
+        shift[place] = 1e-5
+        up, down = (critic(real + sign * shift.view(1, 8, 8))[:, 0].detach() for sign in (1, -1))
+        numeric[:, place] = (up - down) / 2e-5
+    penalty = r1_penalty(lambda images: critic(images)[:, 0], real)
+    torch.testing.assert_close(penalty, numeric.square().sum(1).mean(), rtol=1e-5, atol=1e-9)
+    assert penalty.requires_grad
+
+
+@pytest.mark.parametrize("name", ["gan", "dcgan"])
+def test_r1_joins_the_loss_of_the_discriminator_at_half_its_weight(name: str) -> None:
+    model, plain = tiny(name, r1=4.0, spectral_norm=True), tiny(name, spectral_norm=True)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in model.critic.modules())
+    model.eval(), plain.eval()
+    fake = images(6, seed=2)
+    loss, logged = model.discriminator_objective(Turn(0, images(), None, fake, fake))
+    without, _ = plain.discriminator_objective(Turn(0, images(), None, fake, fake))
+    expected = r1_penalty(plain.critic, images())
+    torch.testing.assert_close(loss, without + 2 * expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(logged["r1"], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_gradient_penalty_looks_between_real_and_fake_and_differentiates_the_critic_alone() -> None:
@@ -290,6 +337,60 @@ def test_what_it_can_do_and_temperature() -> None:
     torch.testing.assert_close(codes[1], 0.5 * codes[0])
 
 
+# -- DCGAN under losses of its own name
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [
+        ("lsgan", {"loss": "least_squares"}),
+        ("wgan", {"loss": "wasserstein", "lipschitz": "clipping"}),
+        ("wgan_gp", {"loss": "wasserstein", "lipschitz": "gradient_penalty"}),
+    ],
+)
+def test_lsgan_wgan_and_wgan_gp_are_dcgan_with_a_loss_of_their_own(name: str, fixed: dict[str, Any]) -> None:
+    seed_everything(0)
+    model = genlab.create(name, (1, 8, 8), **TINY["dcgan"])
+    expected = tiny("dcgan", **fixed)
+    for played in (model, expected):
+        seed_everything(7)
+        steps(played, 3)
+    assert model.state_dict().keys() == expected.state_dict().keys()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[key]), key
+    with pytest.raises(BadInputError, match="what makes"):
+        genlab.create(name, (1, 8, 8), loss="hinge")
+    assert "loss" not in genlab.core.registry.find(name).parameters
+
+
+def test_clipping_with_rmsprop_is_algorithm_1_of_the_wasserstein_paper() -> None:
+    seed_everything(0)
+    values = {"optimiser": "rmsprop", "critic_steps": 2, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+    model = genlab.create("wgan", (1, 8, 8), **TINY["dcgan"], **values, average=0.0)
+    expected = copy.deepcopy(model).train()
+    squares = {key: torch.zeros_like(weight) for key, weight in expected.named_parameters()}
+
+    def rmsprop(part: str, loss: Tensor) -> None:
+        owned = {key: weight for key, weight in expected.named_parameters() if key.startswith(part)}
+        for (key, weight), slope in zip(owned.items(), torch.autograd.grad(loss, list(owned.values())), strict=True):
+            squares[key] = 0.99 * squares[key] + 0.01 * slope**2
+            weight.data -= 1e-3 * slope / (squares[key].sqrt() + 1e-8)
+            if part == "critic":
+                weight.data.clamp_(-0.01, 0.01)
+
+    seed_everything(7)
+    for index in range(4):
+        fake = expected.generator(torch.randn(6, 3))
+        rmsprop("critic", expected.critic(fake.detach()).mean() - expected.critic(images(seed=index)).mean())
+        if index % 2:
+            rmsprop("generator", -expected.critic(fake).mean())
+    seed_everything(7)
+    logged = steps(model, 4)
+    for key, value in model.named_parameters():
+        torch.testing.assert_close(value, dict(expected.named_parameters())[key], rtol=1e-3, atol=2e-5, msg=key)
+    assert logged[0]["distance"].item() == pytest.approx(-logged[0]["loss_discriminator"].item(), abs=1e-7)
+
+
 # -- DCGAN
 
 
@@ -339,8 +440,9 @@ def test_a_constrained_critic_judges_each_image_by_itself(values: dict[str, Any]
     torch.testing.assert_close(together[2:3], model.critic(images(5)[2:3]), rtol=1e-4, atol=1e-6)
 
 
-def test_spectral_norm_holds_every_layer_at_one() -> None:
-    model = tiny("dcgan", spectral_norm=True, loss="hinge")
+@pytest.mark.parametrize("name", ["gan", "dcgan"])
+def test_spectral_norm_holds_every_layer_at_one(name: str) -> None:
+    model = tiny(name, spectral_norm=True, loss="hinge")
     steps(model, 20)
     for layer in model.critic.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -373,19 +475,20 @@ def test_the_average_is_its_recurrence_and_buffers_are_copied() -> None:
     assert not any(weight.requires_grad for weight in average.parameters())
 
 
-def test_samples_come_from_the_average_which_is_saved_with_the_model() -> None:
-    model = tiny("dcgan", average=0.9)
+@pytest.mark.parametrize("name", ["gan", "dcgan"])
+def test_samples_come_from_the_average_which_is_saved_with_the_model(name: str) -> None:
+    model = tiny(name, average=0.9)
     steps(model, 3)
     assert model.averaged.updates.item() == 3
     model.eval()
     codes = torch.randn(4, 3)
     assert torch.equal(model.decode(codes), model.averaged.network(codes))
     assert not torch.equal(model.decode(codes), model.generator(codes))
-    again = tiny("dcgan", average=0.9).eval()
+    again = tiny(name, average=0.9).eval()
     assert not torch.equal(again.decode(codes), model.decode(codes))
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.decode(codes), model.decode(codes))
-    without = tiny("dcgan", average=0.0).eval()
+    without = tiny(name, average=0.0).eval()
     assert torch.equal(without.decode(codes), without.generator(codes))
     assert not any(key.startswith("averaged") for key in without.state_dict())
 

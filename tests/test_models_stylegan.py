@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from exploring import FakeRun, pictures, tiny_run
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -251,3 +254,19 @@ def test_r1_is_paid_on_every_kth_turn_for_those_between() -> None:
         torch.testing.assert_close(
             logged["r1"], (2 if weight else 0) * torch.stack(slopes).mean(), rtol=1e-4, atol=1e-9
         )
+
+
+def test_a_run_mixes_every_row_with_every_column(tmp_path: Path) -> None:
+    model = trained()
+    run = FakeRun(model, pictures(), tmp_path)
+    codes = run.codes(np.concatenate([run.codes(seed) for seed in (3, 4, 5)]))
+    table = run.mix_styles([3, 4], codes[2:], 2)
+    assert len(table) == 2
+    with torch.no_grad():
+        expected = model.mix_styles(*(torch.from_numpy(codes[place]).float() for place in ([0, 1], [2, 2])), 2)
+    assert np.allclose(table.array, expected.numpy(), atol=1e-5)
+    assert "level 2" in table.caption
+    with pytest.raises(BadInputError, match="style levels 0 to 5, and 6 was asked for"):
+        run.mix_styles([0], [1], 6)
+    with pytest.raises(BadInputError, match="cannot mix styles; pick a model that decodes level by level"):
+        tiny_run(tmp_path / "other").mix_styles([0], [1], 1)

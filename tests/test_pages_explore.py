@@ -23,6 +23,7 @@ from genlab.ui.explore_compare import differences, short_names
 from genlab.ui.explore_latent import _selected as selected
 from genlab.ui.explore_metrics import table
 from genlab.ui.explore_pick import parse_numbers
+from genlab.ui.explore_styles import mixing_table
 from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
@@ -32,6 +33,8 @@ TRAINED = {
     "plane": ("vae", {"latent_dim": 2, "hidden": 32, "epochs": 1}),
     "game": ("gan", {"epochs": 1}),
     "bayes": ("naive_bayes", {}),
+    "styles": ("stylegan", {"width": 4, "latent_dim": 6, "epochs": 1}),
+    "labels": ("cdcgan", {"width": 4, "latent_dim": 6, "epochs": 1}),
 }
 
 
@@ -191,6 +194,32 @@ def test_a_model_without_encoder_walks_in_its_prior_and_says_so(lab: genlab.Work
     assert "has no encoder" in app.info[0].value
     assert app.button_group(key="way").options == ["Walk"]
     assert pictures(app)
+
+
+def test_styles_are_mixed_in_a_table_of_rows_and_columns(lab: genlab.Workspace) -> None:
+    run = lab.runs["styles"]
+    app = visit("interpolate", run=run.id, way="Style mixing", rows=2, columns=3)
+    assert app.button_group(key="way").options == ["Walk", "Style mixing"]
+    assert "below level 1 of 3" in captions(app)
+    table, one_pair = pictures(app)
+    assert [table.count("<img"), one_pair.count("<img")] == [3, 1]
+    strips = table.split("<img")
+    fine(app.slider(key="level").set_value(0).run())
+    changed = [a != b for a, b in zip(strips, pictures(app)[0].split("<img"), strict=True)]
+    assert changed == [False, False, True, True]  # the sources above stay, both rows follow the level
+    assert pictures(app)[1] == one_pair
+    cells = mixing_table(run, [0, 1], [2, 3, 4], 0).array.reshape(3, 4, 1, 8, 8)
+    assert np.allclose(cells[1:, 1:], cells[:1, 1:], atol=1e-5)  # at level 0 a row is its columns' sources
+    assert np.allclose(cells[1:, 0], run.decode(np.concatenate([run.codes(0), run.codes(1)])).array, atol=1e-5)
+    assert "Style mixing" not in visit("interpolate", run=lab.runs["game"].id).button_group(key="way").options
+
+
+def test_a_conditional_game_is_drawn_by_class_and_walked_through(lab: genlab.Workspace) -> None:
+    run = lab.runs["labels"]
+    app = visit("sample", run=run.id, classes=["3", "7"], count=4)
+    (image,) = app.get("image")[0].proto.imgs
+    assert "one row for each of 3, 7" in image.caption
+    assert "draws from the prior" in captions(visit("interpolate", run=run.id))
 
 
 def test_traversals_come_in_the_order_of_their_kl(lab: genlab.Workspace) -> None:
