@@ -119,7 +119,7 @@ class AVA(Model, Descends, NormalLatent):
         )
         self.encoder = ava_authors.ChannelEncoder(self.nets["encoder"])
         self.decoder = ava_authors.ChannelDecoder(self.nets["decoder"], self.shape)
-        for critic in self.nets.keys() - {"encoder", "decoder"}:
+        for critic in (name for name in self.nets if name in JUDGES):
             self.critics[critic] = ava_authors.PerChannel(self.nets[critic])
         self.register_buffer("last", torch.zeros(2, self.latent_dim))
 
@@ -207,10 +207,8 @@ class AVA(Model, Descends, NormalLatent):
             minimise(**{name: self.nets[name].surrogate(passed, error, self.p.rate, times)})
 
         noise = torch.randn(1, len(images), self.p.latent_dim, device=images.device, dtype=images.dtype)
-        by_channel = images.flatten(2).transpose(0, 1)
-        mean, variance = ava_authors.learn(
-            self.name, self.nets, by_channel, noise.expand(len(by_channel), -1, -1), move
-        )
+        x, r = ava_authors.by_channel(images, self.nets["encoder"]), noise.expand(self.shape.channels, -1, -1)
+        mean, variance = ava_authors.learn(self.name, self.nets, x, r, move)
         self.last.copy_(torch.stack([mean[:, -1].flatten(), variance[:, -1].log().flatten()]))
         return logged
 
