@@ -14,7 +14,7 @@ from genlab.studies.study import Cell, Chart, Line, Picture, Report, Result, Stu
 from genlab.studies.study import Entry as Field
 
 STEPS = 30  # an epoch: the printed averages are exact for 30 batches of 2,000
-SCALE = 2000  # the paper's "average loss" is a sum over the batch
+SCALE = 2.0  # the paper's "average loss" is a sum over a batch of 2,000, told here in thousands
 EPOCHS = range(1, 6)
 
 # test loss (an image) and average loss (a batch of 2,000) of epochs 1 to 5, by (noise, batch norm)
@@ -25,10 +25,10 @@ PRINTED_TEST = {
     ("masking", True): (164.1581, 154.7473, 154.7070, 152.6874, 150.3859),
 }
 PRINTED_AVERAGE = {
-    ("none", False): (469043.5302, 372118.0802, 334059.9197, 305111.0781, 286867.4531),
-    ("none", True): (399735.6302, 296214.3291, 269985.8906, 253746.1598, 241967.3786),
-    ("masking", False): (402239.5531, 379431.6458, 349705.4260, 328458.8552, 314208.3697),
-    ("masking", True): (373148.0833, 341214.8510, 324038.1041, 312138.6052, 303007.6510),
+    ("none", False): (469.0435, 372.1181, 334.0599, 305.1111, 286.8675),
+    ("none", True): (399.7356, 296.2143, 269.9859, 253.7462, 241.9674),
+    ("masking", False): (402.2396, 379.4316, 349.7054, 328.4589, 314.2084),
+    ("masking", True): (373.1481, 341.2149, 324.0381, 312.1386, 303.0077),
 }
 NAMES = {False: "without batch norm", True: "with batch norm"}
 SETTINGS = {"none": "clean input (tables 1 and 2)", "masking": "half of the input masked (tables 3 and 4)"}
@@ -80,7 +80,13 @@ def conclude(results: Sequence[Result], open_run: Callable[[str], Any]) -> Repor
         )
         tables.append(
             _losses(
-                f"Average loss, a batch of 2,000: {title}", results, noise, dimensions, "train", SCALE, PRINTED_AVERAGE
+                f"Average loss, thousands of nats a batch of 2,000: {title}",
+                results,
+                noise,
+                dimensions,
+                "train",
+                SCALE,
+                PRINTED_AVERAGE,
             )
         )
         tables.append(_ratios(f"Test loss with / without batch norm: {title}", results, noise, dimensions))
@@ -185,11 +191,20 @@ def _walks(results: Sequence[Result], open_run: Callable[[str], Any]) -> tuple[P
         found = chosen(results, noise="none", seed=0, **{"batch norm": norm})
         if found:
             run = open_run(found[0].run)
-            ends = run.images.tensor(run.images.splits["validation"][:2])
+            ends = run.images.tensor(_two_kinds(run.images))
             drawn = run.interpolate(ends[0], ends[1], steps=10, kind="lerp")
             title = f"From one image to another, {name}"
             pictures.append(Picture(title, drawn.png_bytes(columns=10), drawn.caption, (found[0].run,)))
     return tuple(pictures)
+
+
+def _two_kinds(images: Any) -> list[int]:
+    """The first held-out image and the first of another class, or simply the first two."""
+    held_out = [int(index) for index in images.splits["validation"]]
+    if images.labels is None:
+        return held_out[:2]
+    other = (index for index in held_out if images.labels[index] != images.labels[held_out[0]])
+    return [held_out[0], next(other, held_out[1])]
 
 
 STUDY = Study(

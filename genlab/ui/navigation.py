@@ -39,6 +39,7 @@ SECTIONS = {
     ),
     "Judge": (
         Leaf("compare", "Compare", "compare_arrows"),
+        Leaf("studies", "Studies", "science"),
         Leaf("models", "Models", "category"),
     ),
 }

@@ -6,12 +6,17 @@ Everything done is in `studies/NAME/study.json` beside the runs; starting again 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genlab.runs.files import write_atomically
+from genlab.runs.locking import is_alive, only_worker, process_started
 from genlab.studies.report import write_report
 from genlab.studies.study import Cell, Report, Result, Study, find_study
 
@@ -58,6 +63,12 @@ class StudyRun:
         A cell whose run failed is a gap in the tables, and is tried again the next time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        with only_worker(self.folder, patience=0):
+            self._record = self._read() | {"pid": os.getpid(), "pid_started": process_started(os.getpid())}
+            self._train(jobs, progress or (lambda now: None))
+        return self.report()
+
+    def _train(self, jobs: int, progress: Callable[[Progress], None]) -> None:
         waiting = [cell for cell in self.cells if "numbers" not in self._cell(cell)]
         running: list[tuple[Cell, Run]] = []
         failed = 0
@@ -68,12 +79,39 @@ class StudyRun:
             for cell, run in [pair for pair in running if pair[1].status not in ("running", "queued")]:
                 running.remove((cell, run))
                 failed += not self._take(cell, run)
-            if progress:
-                done = len(self.cells) - len(waiting) - len(running) - failed
-                progress(Progress(done, failed, len(running), len(self.cells)))
+            done = len(self.cells) - len(waiting) - len(running) - failed
+            progress(Progress(done, failed, len(running), len(self.cells)))
             if running:
                 time.sleep(LOOK)
-        return self.report()
+
+    def start(self, *, jobs: int = 1) -> None:
+        """Run it in a process of its own, which goes on when this one ends; what it prints goes to `study.log`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "genlab", "study", self.study.name, "--data", str(self.images.directory)]
+        command += ["--jobs", str(jobs), *(["--quick"] if self.quick else [])]
+        with (self.folder / "study.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, "GENLAB_HOME": str(self.lab.root)},
+            )  # fmt: skip
+        threading.Thread(target=process.wait, daemon=True, name=f"reaper of {self.folder.name}").start()
+        self._record = self._read() | {"pid": process.pid, "pid_started": process_started(process.pid)}
+        self._write()
+
+    @property
+    def active(self) -> bool:
+        """Whether a process is at work on it."""
+        record = self._read()
+        return is_alive(record.get("pid", 0), record.get("pid_started", 0.0))
+
+    def progress(self) -> Progress:
+        """How far it is, as its file says."""
+        self._record = self._read()
+        known = [self._cell(cell) for cell in self.cells]
+        done = sum("numbers" in cell for cell in known)
+        begun = [cell["run"] for cell in known if cell and "numbers" not in cell]
+        states = [self.lab.runs[run].status for run in begun if run in self.lab.runs]
+        return Progress(done, states.count("failed"), states.count("running"), len(self.cells))
 
     def results(self) -> list[Result]:
         """The cells that are finished and measured, in the order of the grid."""
@@ -84,13 +122,17 @@ class StudyRun:
         """What the results so far say; written to `report.md` and `report.html` too."""
         results = self.results()
         report = self.study.conclude(results, self.lab.runs.__getitem__)
-        made = (
-            f"{len(results)} of {len(self.cells)} runs on {self.images.title} ({self.images.count:,} images"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_report(self.folder, self.study, report, self.made)
+        return report
+
+    @property
+    def made(self) -> str:
+        """What the report is made of, in a sentence."""
+        return (
+            f"{len(self.results())} of {len(self.cells)} runs on {self.images.title} ({self.images.count:,} images"
             f"{', synthetic' if self.images.synthetic else ''}), {'quick' if self.quick else 'full'} grid."
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_report(self.folder, self.study, report, made)
-        return report
 
     def _begin(self, cell: Cell) -> Run:
         """The cell's run: the one that was begun before, where it can go on, or a new one."""
@@ -136,6 +178,9 @@ class StudyRun:
 
     def _keep(self, cell: Cell, known: dict[str, Any]) -> None:
         self._record["cells"][cell.key] = {"plan": _plan(cell), **known}
+        self._write()
+
+    def _write(self) -> None:
         write_atomically(self._file, json.dumps(self._record, indent=1).encode())
 
 

@@ -1,0 +1,144 @@
+"""The papers' experiments: start one, follow it, read what it found with every number linked to its runs."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from genlab.ui.messages import boundary, plain
+from genlab.ui.pictures import show_figure, show_picture
+from genlab.ui.state import choose, choose_image_set, get_workspace
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from genlab.studies import Chart, Entry, Report, Table
+    from genlab.workspace.studies import StudyRun
+
+SECONDS = 2.0
+
+
+def choose_study() -> StudyRun:
+    """Which experiment, on which images, how thoroughly."""
+    from genlab.studies import studies
+    from genlab.workspace.studies import StudyRun
+
+    name = choose("Study", {name: study.title for name, study in studies().items()}, "study")
+    study = studies()[name]
+    st.markdown(f"*{plain(study.paper)}*\n\n{study.question}")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        st.session_state.setdefault("chosen-study-data", study.data)
+        info = choose_image_set(key="study-data", label="Image set", help=f"The study's own is {study.data}.")
+    with right:
+        size = st.segmented_control(
+            "Grid", ("quick", "full"), default="quick", key="grid", bind="query-params", required=True,
+            help="Quick takes minutes; full has all levels and seeds.",
+        )  # fmt: skip
+    with st.spinner("Opening the images …"):
+        return StudyRun(get_workspace(), study, quick=size == "quick", data=info.name)
+
+
+def follow(running: StudyRun) -> None:
+    """How far it is, and a button that starts it; looks again while it is at work."""
+    active = running.active
+    st.fragment(_state, run_every=SECONDS if active else None)(running, active)
+
+
+@boundary()
+def _state(running: StudyRun, was_active: bool) -> None:
+    now, active = running.progress(), running.active
+    if was_active and not active:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        failed = f", {now.failed} failed" if now.failed else ""
+        training = f", {now.running} training now" if active else ""
+        st.progress(now.done / max(1, now.cells), f"{now.done} of {now.cells} runs measured{failed}{training}")
+        if active or now.done == now.cells:
+            return
+        label = "Go on" if now.done else "Run the study"
+        if st.button(label, icon=":material/science:", type="primary", key="start-study", width=180):
+            running.start(jobs=2)
+            st.rerun()
+
+
+def show_report(running: StudyRun) -> None:
+    """Findings, tables, charts and pictures of what is there so far."""
+    if not running.results():
+        st.info(
+            "Nothing is measured yet: run the study above; its runs appear on the Runs page too.",
+            icon=":material/science:",
+        )
+        return
+    with st.spinner("Putting the report together …"):
+        report = running.report()
+    st.caption(running.made)
+    for finding in report.findings:
+        st.markdown(f"- {plain(finding)}")
+    for table in report.tables:
+        _table(table)
+    for place, chart in enumerate(report.charts):
+        st.markdown(f"#### {plain(chart.title)}")
+        show_figure(chart_figure(chart), chart.caption, key=f"study-{place}")
+    _pictures(report)
+    if running.study.departures:
+        with st.expander("Departures from the paper", icon=":material/alt_route:"):
+            st.markdown("\n".join(f"- {departure}" for departure in running.study.departures))
+    _takeaways(running)
+
+
+def _table(table: Table) -> None:
+    st.markdown(f"#### {plain(table.title)}")
+    rows = [table.head, tuple("---" for _ in table.head), *(tuple(map(_linked, row)) for row in table.rows)]
+    st.markdown("\n".join(f"| {' | '.join(row)} |" for row in rows))
+    st.caption(f"{plain(table.caption)} A number leads to its runs.".strip())
+
+
+def _linked(entry: Entry) -> str:
+    """A number as a link: to its run, or to the comparison of its runs."""
+    text = plain(entry.text)
+    if not entry.runs:
+        return text
+    if len(entry.runs) == 1:
+        return f"[{text}](/runs?run={entry.runs[0]})"
+    return f"[{text}](/compare?{'&'.join(f'runs={run}' for run in entry.runs)})"
+
+
+def chart_figure(chart: Chart) -> Figure:
+    """A study's chart in the look of all others: bands of one standard deviation, printed numbers dashed."""
+    from plotly.graph_objects import Figure, Scatter
+
+    from genlab.figures.palette import colour, styled
+
+    figure = Figure()
+    pairs = any(line.printed for line in chart.lines)
+    for index, line in enumerate(chart.lines):
+        ink = colour(index // 2 if pairs else index)
+        shown: dict[str, Any] = {"color": ink, "dash": "dash" if line.printed else "solid"}
+        bars = {"type": "data", "array": list(line.spread), "color": ink} if line.spread else None
+        figure.add_trace(
+            Scatter(x=list(line.x), y=list(line.y), name=line.name, mode="lines+markers", line=shown, error_y=bars)
+        )
+    figure.update_xaxes(type="log" if chart.log_x else "linear")
+    return styled(figure, x=chart.x_label, y=chart.y_label)
+
+
+def _pictures(report: Report) -> None:
+    from PIL import Image
+
+    for place, picture in enumerate(report.pictures):
+        st.markdown(f"#### {plain(picture.title)}")
+        show_picture(Image.open(io.BytesIO(picture.png)), picture.caption, key=f"study-picture-{place}")
+
+
+def _takeaways(running: StudyRun) -> None:
+    with st.container(horizontal=True):
+        for file, label, kind in (("report.html", "Report (HTML)", "text/html"), ("report.md", "Report (Markdown)", "text/markdown"),
+                                  ("study.json", "Numbers (JSON)", "application/json")):  # fmt: skip
+            content = (running.folder / file).read_bytes()
+            name = f"{running.folder.name}-{file}"
+            st.download_button(
+                label, content, name, kind, key=f"take-{file}", icon=":material/download:", on_click="ignore"
+            )
