@@ -70,7 +70,7 @@ class Worker:
             training = self._prepare()
             return self._follow(training)
         except GenlabError as error:
-            return self._fail(training, str(error), getattr(error, "term", ""))
+            return self._fail(training, str(error), getattr(error, "term", ""), getattr(error, "step", 0))
         except OSError as error:
             return self._fail(training, str(in_words(error, "what the run had to record")))
         except Exception as error:
@@ -210,11 +210,11 @@ class Worker:
         self._set(status="finished", message=message, **where)
         return "finished"
 
-    def _fail(self, training: Training | None, message: str, term: str = "") -> str:
+    def _fail(self, training: Training | None, message: str, term: str = "", step: int = 0) -> str:
         self._reserve.unlink(missing_ok=True)
         where = {"step": 0, "epoch": 0}
         if training is not None:
-            where = {"step": training.step, "epoch": training.epoch}
+            where = {"step": step or training.step, "epoch": training.epoch}
         remedy = self._remedy(term)
         with contextlib.suppress(OSError):
             if hasattr(self, "log"):

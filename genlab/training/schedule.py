@@ -51,9 +51,8 @@ class Schedule:
     ) -> None:
         self.settings = settings
         self.per_epoch = per_epoch
-        self.groups = {
-            name: [(group, group["lr"]) for group in player.param_groups] for name, player in players.items()
-        }
+        self.players = players
+        self.chosen = {name: [group["lr"] for group in player.param_groups] for name, player in players.items()}
 
     @property
     def changes(self) -> bool:
@@ -63,10 +62,12 @@ class Schedule:
     def apply(self, step: int) -> None:
         """Set the rates of one step."""
         factor = rate_factor(step, self.per_epoch, self.settings)
-        for groups in self.groups.values():
-            for group, chosen in groups:
-                group["lr"] = factor * chosen
+        for name, player in self.players.items():
+            for group, rate in zip(player.param_groups, self.chosen[name], strict=True):
+                group["lr"] = factor * rate
 
     def rates(self) -> dict[str, float]:
         """The present rate of each player (of its first group of parameters); empty when they never change."""
-        return {name: float(groups[0][0]["lr"]) for name, groups in self.groups.items()} if self.changes else {}
+        if not self.changes:
+            return {}
+        return {name: float(player.param_groups[0]["lr"]) for name, player in self.players.items()}
