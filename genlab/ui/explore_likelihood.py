@@ -272,7 +272,7 @@ def _border_caption(run: genlab.Run, found: Boundary, pair: tuple[int, int] | No
     return (
         f"{what}, and held-out images. This is not “{run.title}” itself, which sees more dimensions, but the same kind of "
         f"model ({run.config.model}) fitted anew on the first two principal axes of the training images; there it names "
-        f"{found.accuracy:.1%} of {len(found.points)} held-out images rightly."
+        f"{found.accuracy:.1%} of {len(found.points)} held-out images of all classes rightly."
     )
 
 

@@ -40,8 +40,9 @@ def known_pixels(shape: tuple[int, int, int], part: str, share: float = 0.5, see
         rank = np.random.default_rng(seed).permutation(height * width).reshape(height, width)
         hidden = rank < max(1, round(share * height * width))
     elif part == "centre":
-        away = np.maximum(np.abs(rows + 0.5 - height / 2) / height, np.abs(columns + 0.5 - width / 2) / width)
-        hidden = away <= max(np.sqrt(share) / 2, away.min())
+        sides = [max(1, min(size - 1, round(np.sqrt(share) * size))) for size in (height, width)]
+        top, beside = ((size - side) // 2 for size, side in zip((height, width), sides, strict=True))
+        hidden = (rows >= top) & (rows < top + sides[0]) & (columns >= beside) & (columns < beside + sides[1])
     else:
         along, size = (columns, width) if part in ("left", "right") else (rows, height)
         depth = min(size - 1, max(1, round(share * size)))
