@@ -31,7 +31,7 @@ class Recipe(NamedTuple):
 
 
 PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 32, "preview_every": 10}
-AVA = {"hidden": 56, "critic_hidden": 16, "batch_size": 32, "learning_rate": 3e-3, "epochs": 26, "preview_every": 26}
+AVA = {"hidden": 48, "critic_hidden": 16, "batch_size": 32, "learning_rate": 3e-3, "epochs": 20, "preview_every": 20}
 
 GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
 DENSE_GAME = {"hidden": 64, "critic_hidden": 32, "latent_dim": 32, "average": 0.0, "preview_every": 8}
