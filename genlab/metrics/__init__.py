@@ -5,7 +5,7 @@
 0.0
 """
 
-from genlab.metrics import classification, latent, likelihood, reconstruction, sampling
+from genlab.metrics import classification, disentanglement, fidelity, latent, likelihood, reconstruction, sampling
 from genlab.metrics.balance import balance_baselines, balance_metric, balance_report
 from genlab.metrics.registry import METRICS, Measurement, Metric, applicable, evaluate
 from genlab.metrics.subject import Subject
@@ -20,7 +20,9 @@ __all__ = [
     "balance_metric",
     "balance_report",
     "classification",
+    "disentanglement",
     "evaluate",
+    "fidelity",
     "latent",
     "likelihood",
     "reconstruction",

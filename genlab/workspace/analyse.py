@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from genlab.core.model import Model
     from genlab.data.imageset import ImageSet
     from genlab.metrics import Measurement
+    from genlab.metrics.features import Features
     from genlab.runs.config import RunConfig
 
 Progress = Callable[[float, str], None]
+CLASSIFIED = 10_000  # images that a classifier learns from, at most
 
 INSTEAD = {
     "samples": "a VAE, a GAN or a naive Bayes",
@@ -179,8 +181,27 @@ class Analyse:
             factors={name: values[indices] for name, values in images.factors.items()},
             training=read(images, training),
             seed=seed,
+            classifier=self._classifier(),
         )
         return evaluate(subject, metrics, title=self.title, lenient=lenient)
+
+    def _classifier(self) -> Callable[[], Features] | None:
+        """Features of a small classifier of the run's images, kept under their hash; None where they have no classes."""
+        images, labels, classes = self.images, self.images.labels, len(self.images.class_names)
+        if labels is None or classes < 2:
+            return None
+
+        def features() -> Features:
+            from genlab.metrics.features import classifier_features
+
+            def labelled() -> tuple[np.ndarray, np.ndarray]:
+                chosen = some_of(np.sort(images.splits["train"]), CLASSIFIED, 0)
+                return np.asarray(images.images[chosen]), np.asarray(labels[chosen])
+
+            folder = Path(self.lab.root) / "features" / images.hash
+            return classifier_features(labelled, images.shape.channels, classes, folder)
+
+        return features
 
     def _cache(self) -> Path | None:
         return None if self.shipped else Path(self.directory) / "artefacts" / "cache"

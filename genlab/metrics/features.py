@@ -1,0 +1,98 @@
+"""Named features, in which distances between images mean more than pixel by pixel.
+
+Two kinds. "pixels-PCA": coordinates along the leading principal axes of the training images. "small classifier": the last
+hidden layer of this project's own small network, trained on the labels of the image set. Numbers from one are not
+comparable with numbers from the other, from another image set, or with published ones, which use another network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+PCA, CLASSIFIER = "pixels-PCA", "small classifier"
+AXES = 50
+AT_ONCE = 500  # images that go through the classifier at a time
+VERSION = 1  # of the classifier: another one makes kept ones worthless
+
+
+class Features(NamedTuple):
+    """A feature space: its name, and what turns images (N, C, H, W) in [0, 1] into features (N, F), float64."""
+
+    name: str
+    of: Callable[[np.ndarray], np.ndarray]
+
+
+def pca_features(training: np.ndarray) -> Features:
+    """Coordinates along at most 50 principal axes of the training images.
+
+    >>> pca_features(np.random.default_rng(0).random((9, 1, 4, 4))).of(np.zeros((2, 1, 4, 4))).shape
+    (2, 7)
+    """
+    import torch
+
+    from genlab.nn.principal import principal_axes
+
+    rows = np.asarray(training, dtype=np.float64).reshape(len(training), -1)
+    centre = rows.mean(0)
+    axes = principal_axes(torch.from_numpy(rows - centre), AXES)[0].numpy()
+    return Features(PCA, lambda images: (np.asarray(images, np.float64).reshape(len(images), -1) - centre) @ axes.T)
+
+
+def classifier_features(
+    read: Callable[[], tuple[np.ndarray, np.ndarray]], channels: int, classes: int, folder: Path | None = None
+) -> Features:
+    """The last hidden layer of a small classifier, which is trained once and then kept in `folder`.
+
+    `read` gives uint8 images (N, C, H, W) and their labels (N,), and is called only when there is none to load; the folder
+    belongs to one image set.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from genlab.core.seeding import aside
+    from genlab.nn.classifier import SmallClassifier, train_classifier
+
+    kept = None if folder is None else folder / f"small-classifier-{VERSION}.safetensors"
+    if kept is not None and kept.exists():
+        with aside(0):  # weights that are replaced at once must not use up anybody's noise
+            network = SmallClassifier(channels, classes).eval().requires_grad_(False)
+        network.load_state_dict(load_file(kept))
+    else:
+        images, labels = read()
+        network = train_classifier(torch.from_numpy(images), torch.from_numpy(labels).long(), classes)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(f".{os.getpid()}.part")
+            save_file(network.state_dict(), part)
+            part.replace(kept)
+
+    def of(images: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).split(AT_ONCE)
+        with torch.inference_mode():
+            return torch.cat([network.features(part) for part in parts]).double().numpy()
+
+    return Features(CLASSIFIER, of)
+
+
+class View(NamedTuple):
+    """Features (N, F) of everything that is compared: held-out images, samples, and stand-ins for samples."""
+
+    name: str
+    real: np.ndarray
+    samples: np.ndarray
+    baselines: Mapping[str, np.ndarray]
+
+
+def view(features: Features, held_out: np.ndarray, samples: np.ndarray, training: np.ndarray, seed: int) -> View:
+    """Held-out images, samples and stand-ins in one feature space; all arrays are images (N, C, H, W)."""
+    mean = np.broadcast_to(training.mean(0, dtype=np.float64), held_out.shape)
+    noise = np.random.default_rng(seed).random(held_out.shape, dtype=np.float32)
+    baselines = {"mean_image": features.of(mean), "noise": features.of(noise)}
+    if not np.array_equal(training, held_out):
+        baselines["real_images"] = features.of(training[: len(held_out)])
+    return View(features.name, features.of(held_out), features.of(samples), baselines)

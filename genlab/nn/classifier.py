@@ -1,0 +1,57 @@
+"""A small convolutional classifier, whose last hidden layer serves as features of images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genlab.core.seeding import aside
+from genlab.nn.optimisers import adam
+
+FEATURES = 64
+BATCH = 64
+
+
+class SmallClassifier(nn.Module):
+    """Three strided 3x3 convolutions and two dense layers: images (N, C, H, W) of any size to logits (N, classes)."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(256, FEATURES),
+        )
+        self.last = nn.Linear(FEATURES, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last hidden layer (N, 64), after its ReLU."""
+        return torch.relu(self.maps(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return self.last(self.features(images))
+
+
+def train_classifier(
+    images: Tensor, labels: Tensor, classes: int, *, steps: int = 600, seed: int = 0
+) -> SmallClassifier:
+    """A classifier of uint8 images (N, C, H, W), trained by Adam with a step size that falls to 0; the same for the same seed."""
+    with aside(seed), torch.enable_grad(), torch.inference_mode(False):
+        network = SmallClassifier(images.shape[1], classes)
+        optimiser = adam(network.parameters(), 3e-3)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(steps):
+            rows = torch.randint(len(images), (min(BATCH, len(images)),))
+            optimiser.zero_grad()
+            F.cross_entropy(network(images[rows].float() / 255), labels[rows]).backward()
+            optimiser.step()
+            schedule.step()
+    return network.eval().requires_grad_(False)
