@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from genlab.core.events import EpochFinished, Event, Progressed, Started
-from genlab.ui.run_curves import curves, points, terms_of
+from genlab.core.events import Diagnosed, EpochFinished, Event, Progressed, Started
+from genlab.figures import Curve, Mark, loss_curves
+from genlab.ui.run_curves import curves, marks, points, terms_of
 
 
 def _started(step: int, time: float) -> Started:
@@ -61,3 +62,47 @@ def test_validation_is_a_line_of_its_own_and_axes_are_chosen() -> None:
     np.testing.assert_array_equal(validation.y, [5.0])
     (steps, _) = curves("mine", points(events), ["loss"], "step")
     np.testing.assert_array_equal(steps.x, [5, 10])
+
+
+def test_learning_rates_that_change_are_terms_of_the_chart() -> None:
+    events: list[Event] = [
+        _started(0, 0.0),
+        _progressed(5, 1.0, loss=4.0),
+        _progressed(10, 2.0, loss=3.0).model_copy(update={"learning_rates": {"one": 0.5, "two": 0.5}}),
+        _progressed(15, 3.0, loss=3.0).model_copy(update={"learning_rates": {"one": 0.5, "two": 0.1}}),
+    ]
+    found = points(events)
+    assert [set(point.scalars) - {"loss"} for point in found] == [
+        set(), {"learning rate"}, {"learning rate (one)", "learning rate (two)"},
+    ]  # fmt: skip
+
+
+def test_diseases_are_marked_where_they_came_and_went() -> None:
+    found = {"disease": "overfitting", "message": "…"}
+    events: list[Event] = [
+        _started(0, 100.0),
+        _progressed(10, 101.0, loss=4.0),
+        Diagnosed(step=10, epoch=1, **found),
+        _progressed(20, 103.0, loss=3.0),
+        Diagnosed(step=20, epoch=2, **found, cured=True),
+        Diagnosed(step=30, epoch=3, **found),  # beyond the last logged step: not in the chart yet
+    ]
+    told = [Mark(1.0, "overfitting"), Mark(3.0, "overfitting over", True)]
+    assert marks(events, points(events), "seconds") == told
+    assert [mark.x for mark in marks(events, points(events), "epoch")] == [1.0, 2.0]
+
+
+def test_a_guide_is_drawn_where_its_term_is_and_a_mark_in_every_panel() -> None:
+    lines = [Curve("a", term, np.arange(3.0), np.array([2.0, 1.5, 1.4])) for term in ("loss", "kl")]
+    for log, height in ((False, 1.386), (True, np.log10(1.386))):
+        figure = loss_curves(
+            lines, panels=True, log=log, guides={"kl": 1.386, "absent": 0.0}, marks=[Mark(1.0, "ill <b>")]
+        )
+        level = [shape for shape in figure.layout.shapes if shape.y0 == shape.y1 == 1.386]
+        assert [(shape.yref, shape.line.dash) for shape in level] == [("y2", "dash")]
+        upright = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1 == 1.0]
+        assert sorted(shape.xref for shape in upright) == ["x", "x2"]
+        (name,) = [note for note in figure.layout.annotations if "theory" in note.text]
+        assert name.text == "kl in theory: 1.386"
+        assert name.y == height
+        assert [note.text for note in figure.layout.annotations if "ill" in note.text] == ["ill &lt;b&gt;"]

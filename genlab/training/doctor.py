@@ -17,7 +17,7 @@ from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed
 from genlab.core.settings import TrainingSettings
 from genlab.nn import usage
-from genlab.training.diagnosis import DETECTORS, PATIENCE, Look
+from genlab.training.diagnosis import DETECTORS, LONG, PATIENCE, Look
 
 COUNT = 64  # images that are encoded, and samples that are drawn, at a look
 COST = 0.02  # of the training's work, at most, that looks may take where the budget has room for `FEWEST` of them
@@ -90,7 +90,7 @@ class Doctor:
         places = range(len(self.looks))
         best = min(places, key=lambda place: self.looks[place].validation.get(term, math.inf))
         measured = [place for place in places if self.looks[place].measured]
-        kept = {0, best, *places[-MEMORY:], *measured[-PATIENCE:]}
+        kept = {0, best, *places[-MEMORY:], *measured[-LONG:]}
         self.looks = [self.looks[place] for place in sorted(kept)]
 
     def state(self) -> dict[str, Any]:
