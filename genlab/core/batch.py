@@ -53,5 +53,8 @@ class Batches(Protocol):
     def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:
         """A split from its first image to its last, unshuffled."""
 
+    def spread(self, split: str, count: int, device: torch.device) -> Batch:
+        """At most `count` images at even distances over a split, so that a set sorted by class shows all of them."""
+
     def all(self, split: str, device: torch.device) -> Batch:
         """A whole split as one batch, for models that fit in closed form."""

@@ -57,6 +57,10 @@ class ArrayBatches:
         for start in range(0, self.count(split), batch_size):
             yield self.take(split, slice(start, start + batch_size), device)
 
+    def spread(self, split: str, count: int, device: torch.device) -> Batch:
+        """At most `count` images at even distances over a split, the first one among them."""
+        return self.take(split, evenly(self.count(split), count), device)
+
     def all(self, split: str, device: torch.device) -> Batch:
         """A whole split as one batch."""
         return self.take(split, slice(None), device)
@@ -112,6 +116,10 @@ class PairedBatches:
             part = slice(start, min(start + batch_size, self.count(split)))
             yield self._pair(split, [part, part], device)
 
+    def spread(self, split: str, count: int, device: torch.device) -> Batch:
+        """At most `count` images of each set at even distances over a split."""
+        return self._pair(split, [evenly(data.count(split), count) for data in self._sets], device)
+
     def all(self, split: str, device: torch.device) -> Batch:
         """A whole split of both sets, which need not be of one size."""
         return self._pair(split, [slice(None), slice(None)], device)
@@ -119,6 +127,15 @@ class PairedBatches:
     def _pair(self, split: str, places: Sequence[np.ndarray | slice], device: torch.device) -> Batch:
         first, second = (data.take(split, at, device) for data, at in zip(self._sets, places, strict=True))
         return first._replace(second=second.images)
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most `most` places below `count`, at even distances from 0 on.
+
+    >>> evenly(10, 4).tolist(), evenly(2, 4).tolist()
+    ([0, 2, 5, 7], [0, 1])
+    """
+    return np.arange(min(count, most)) * count // max(1, min(count, most))
 
 
 def shuffled(count: int, total: int, seed: int) -> np.ndarray:

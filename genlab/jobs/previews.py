@@ -60,14 +60,14 @@ class Previews:
         """Three rows: images of one set, these as of the other set, and these turned back again."""
         import torch
 
-        given = images[:COLUMNS]
+        given = images[:: max(1, len(images) // COLUMNS)][:COLUMNS]
         there = model.translate(given, back=back)
         rows = torch.cat([given, there, model.translate(there, back=not back)])
         return self._save(what, rows, columns=len(given))
 
     def _fixed_images(self) -> Batch:
         split = "validation" if self.training.data.count("validation") >= COLUMNS else "train"
-        return next(iter(self.training.data.in_order(split, COUNT, self.training.device)))
+        return self.training.data.spread(split, COUNT, self.training.device)
 
     def _save(self, what: str, images: Tensor, columns: int = COLUMNS) -> Sampled:
         step = self.training.step
