@@ -56,7 +56,7 @@ CARD = Card(
     presets={
         "quick": {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
         "default": {"epochs": 60, "batch_size": 64, "learning_rate": 2e-3},
-        "paper": {"epochs": 1500, "hidden": 1000, "depth": 5, "alpha": 0.0, "batch_size": 200},
+        "paper": {"epochs": 1500, "hidden": 1000, "depth": 5, "alpha": 0.0, "learning_rate": 1e-3, "batch_size": 200},
     },
 )  # fmt: skip
 

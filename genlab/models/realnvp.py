@@ -51,7 +51,7 @@ CARD = Card(
     presets={
         "quick": {"epochs": 4, "batch_size": 64, "learning_rate": 3e-3},
         "default": {"epochs": 20, "batch_size": 64, "learning_rate": 2e-3},
-        "paper": {"epochs": 200, "levels": 5, "width": 64, "alpha": 0.05, "batch_size": 64},
+        "paper": {"epochs": 200, "levels": 5, "width": 64, "alpha": 0.05, "learning_rate": 1e-3, "batch_size": 64},
     },
     sizes="even heights and widths, grey or colour",
 )  # fmt: skip

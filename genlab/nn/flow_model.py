@@ -55,7 +55,7 @@ class FlowParameters(Parameters):
         maximum=0.4,
         symbol=r"\alpha",
     )
-    learning_rate: float = parameter(1e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
+    learning_rate: float = parameter(3e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 
 
 class FlowModel(Model, Descends, Encodes, StandardNormalPrior, Scores):

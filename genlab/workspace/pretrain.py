@@ -34,7 +34,7 @@ PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 3
 AVA = {"hidden": 48, "critic_hidden": 16, "batch_size": 32, "learning_rate": 3e-3, "epochs": 20, "preview_every": 20}
 
 GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
-DENSE_GAME = {"hidden": 64, "critic_hidden": 32, "latent_dim": 32, "average": 0.0, "preview_every": 8}
+DENSE_GAME = {"hidden": 64, "critic_hidden": 32, "latent_dim": 32, "average": 0.0, "preview_every": 15}
 
 RECIPES = {
     "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
@@ -43,8 +43,8 @@ RECIPES = {
         {"hidden": 256, "depth": 2, "latent_dim": 2, "epochs": 40, "preview_every": 4},
     ),
     "digits-dcgan": Recipe("DCGAN on digits", "dcgan", "digits-28", "quick", {"epochs": 40, "preview_every": 2}),
-    "digits-gan": Recipe("GAN on digits", "gan", "digits-28", "quick", {**DENSE_GAME, "epochs": 30}),
-    "digits-cgan": Recipe("Conditional GAN on digits", "cgan", "digits-28", "quick", {**DENSE_GAME, "epochs": 30, "label_dim": 10}),
+    "digits-gan": Recipe("GAN on digits", "gan", "digits-28", "quick", {**DENSE_GAME, "epochs": 60}),
+    "digits-cgan": Recipe("Conditional GAN on digits", "cgan", "digits-28", "quick", {**DENSE_GAME, "epochs": 60, "batch_size": 32, "label_dim": 10}),
     "digits-lsgan": Recipe("LSGAN on digits", "lsgan", "digits-28", "quick", {**GAME, "epochs": 12}),
     "digits-wgan": Recipe("WGAN on digits", "wgan", "digits-28", "quick", {**GAME, "epochs": 14}),
     "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", GAME),
