@@ -178,9 +178,9 @@ class VAE(Model, Descends, NormalLatent):
         """L = r·R + β·w·KL, averaged over the batch."""
         posterior = self.encode(corrupt(batch.images, self.p.corruption, self.p.corruption_amount))
         reconstruction = self.negative_log_likelihood(posterior.sample(), batch.images).mean()
-        per_dimension = posterior.kl().mean(0)
-        kl = per_dimension.sum()
-        penalised = per_dimension.clamp(min=self.p.free_bits).sum() if self.p.free_bits else kl
+        dimensions = posterior.kl()
+        kl = dimensions.sum() / len(dimensions)
+        penalised = dimensions.mean(0).clamp(min=self.p.free_bits).sum() if self.p.free_bits else kl
         r, w = self.weights(step)
         minimise(vae=r * reconstruction + w * penalised)
         return {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
