@@ -1,7 +1,7 @@
 """Diseases of training: detectors that look at each finished epoch and say in words what is wrong and what to try.
 
 A detector is a pure function of the epochs so far and of the run's values. Its threshold stands above it with its reason.
-Each asks for the same finding in several looks in a row, so that the first steps of a healthy run are left in peace.
+Each asks for the same finding in several looks in a row, so that healthy runs are left in peace.
 
 References:
     [1] Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, 5.2 (active units).
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Values = Mapping[str, Any]
-PATIENCE = 3  # looks in a row that must agree before anything is said, and before it is taken back
+PATIENCE = 3  # looks in a row that must agree before anything is said
 
 
 class Look(NamedTuple):
@@ -30,6 +30,7 @@ class Look(NamedTuple):
     scalars: Mapping[str, float]
     validation: Mapping[str, float] = {}
     measured: Mapping[str, float] = {}
+    step: int = 0
 
 
 class Finding(NamedTuple):
@@ -44,16 +45,17 @@ Detector = Callable[[Sequence[Look], Values], Finding | None]
 
 # Codes in use say 2 to 30 nats about their image, and 0.2 in the slow beginning of a small run; dead ones under 0.01.
 LEAST_INFORMATION = 0.1
+SETTLED = 200  # steps before which a code may be idle: healthy runs pass through such a plateau first
 LEAST_SPREAD = 0.01  # images nearer to one another than this need no code
 
 
 def posterior_collapse(looks: Sequence[Look], values: Values) -> Finding | None:
     """The encoder is ignored: no active unit ([1]: Var of the mean > 0.01), or a KL under a tenth of a nat, in three looks.
 
-    Epochs in which the reconstruction is still being annealed in do not count.
+    The first steps, and epochs in which the reconstruction is still being annealed in, do not count.
     """
-    held = [look.measured for look in looks if "kl" in look.measured and look.epoch > values.get("annealing", 0)]
-    recent = held[-PATIENCE:]
+    settled = [look for look in looks if look.step >= SETTLED and look.epoch > values.get("annealing", 0)]
+    recent = [look.measured for look in settled if "kl" in look.measured][-PATIENCE:]
     if len(recent) < PATIENCE or recent[-1]["spread"] < LEAST_SPREAD:
         return None
     if any(seen["active"] > 0 and seen["kl"] > LEAST_INFORMATION for seen in recent):

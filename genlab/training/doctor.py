@@ -17,11 +17,12 @@ from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed
 from genlab.core.settings import TrainingSettings
 from genlab.nn import usage
-from genlab.training.diagnosis import DETECTORS, LONG, PATIENCE, Look
+from genlab.training.diagnosis import DETECTORS, LONG, Look
 
 COUNT = 64  # images that are encoded, and samples that are drawn, at a look
 COST = 0.02  # of the training's work, at most, that looks may take where the budget has room for `FEWEST` of them
 FEWEST = 10
+RECOVERY = 8  # epochs without a sign of a disease before it counts as cured, so that noise does not tell it twice
 MEMORY = 12  # last epochs that are remembered
 
 
@@ -37,14 +38,14 @@ class Doctor:
         self.values = {**settings.model_dump(), **model.parameters_used.model_dump()}
         self.every = looks_apart(data.count("train"), settings.epochs)
         self.looks: list[Look] = []
-        self.present: dict[str, int] = {}  # disease -> looks in a row without a sign of it
+        self.present: dict[str, int] = {}  # disease -> epochs in a row without a sign of it
         self.untold: list[Diagnosed] = []
         self._images: Tensor | None = None
 
     def visit(self, step: int, epoch: int, scalars: Mapping[str, float], validation: Mapping[str, float]) -> None:
         """Take in a finished epoch, and ask every detector."""
         measured = self._measure("d_fake" in scalars) if epoch % self.every == 0 else {}
-        self.looks.append(Look(epoch, dict(scalars), dict(validation), measured))
+        self.looks.append(Look(epoch, dict(scalars), dict(validation), measured, step))
         for disease, detect in DETECTORS.items():
             found = detect(self.looks, self.values)
             where = {"step": step, "epoch": epoch, "disease": disease}
@@ -58,7 +59,7 @@ class Doctor:
 
     def _recover(self, disease: str, where: Mapping[str, Any]) -> None:
         self.present[disease] += 1
-        if self.present[disease] >= PATIENCE:
+        if self.present[disease] >= RECOVERY:
             del self.present[disease]
             self.untold.append(Diagnosed(**where, message=f"No sign of {disease} any more.", cured=True))
 
