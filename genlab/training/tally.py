@@ -32,8 +32,11 @@ class Tally:
     def add_all(self, steps: Steps) -> None:
         """Add every step that was noted."""
         if steps.rows:
-            self.names = steps.names
-            self._include(torch.stack(steps.rows).sum(0), len(steps.rows))
+            self.names = self.names or steps.names
+            sums = torch.stack(steps.rows).sum(0)
+            if steps.names != self.names:  # players that rest change the order
+                sums = sums[[steps.names.index(name) for name in self.names]]
+            self._include(sums, len(steps.rows))
 
     def _include(self, sums: Tensor, count: int) -> None:
         self.sums = sums if self.sums is None else self.sums + sums
