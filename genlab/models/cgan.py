@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from genlab.core.cards import Card, Equation
 from genlab.core.model import Model
-from genlab.core.parameters import parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.blocks import mlp
 from genlab.nn.conditional_game import (
     CONDITIONAL_DEPARTURES,
     ConditionalGame,
     ConditionalParameters,
     LabelledGenerator,
 )
+from genlab.nn.dense_game import DenseParameters, dense_critic, dense_generator
 from genlab.nn.game import GAME_SCALARS
 
 CARD = Card(
@@ -60,16 +59,8 @@ CARD = Card(
 )  # fmt: skip
 
 
-class CGANParameters(ConditionalParameters):
-    """The game, and the dense layers of its players."""
-
-    hidden: int = parameter(
-        256, "Units of the first dense layer of the generator; the second has twice as many.", minimum=4, maximum=4096
-    )
-    critic_hidden: int = parameter(
-        256, "Units of the discriminator's second dense layer; the first has twice as many.", minimum=4, maximum=4096
-    )
-    dropout: float = parameter(0.3, "Probability of dropping a unit of the discriminator.", minimum=0, maximum=0.9)
+class CGANParameters(DenseParameters, ConditionalParameters):
+    """The game, the dense layers of its players, and the size of what stands for a label."""
 
 
 class LabelledCritic(nn.Module):
@@ -78,8 +69,7 @@ class LabelledCritic(nn.Module):
     def __init__(self, shape: Shape, classes: int, p: CGANParameters) -> None:
         super().__init__()
         self.labels = nn.Embedding(classes, p.label_dim)
-        sizes = [shape.values + p.label_dim, 2 * p.critic_hidden, p.critic_hidden]
-        self.layers = nn.Sequential(mlp(sizes, dropout=p.dropout, slope=0.2), nn.Linear(p.critic_hidden, 1))
+        self.layers = dense_critic(shape.values + p.label_dim, p)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """How real each image looks as one of its class, before any activation."""
@@ -98,12 +88,7 @@ class CGAN(Model, ConditionalGame):
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
         self.latent_dim = p.latent_dim + p.label_dim
-        network = nn.Sequential(
-            mlp([self.latent_dim, p.hidden, 2 * p.hidden], batch_norm=True, slope=0.2),
-            nn.Linear(2 * p.hidden, shape.values),
-            nn.Sigmoid(),
-            nn.Unflatten(1, tuple(shape)),
-        )
+        network = dense_generator(shape, self.latent_dim, p)
         self.generator = LabelledGenerator(self.kinds, p.label_dim, network)
         self.critic = LabelledCritic(shape, self.kinds, p)
         self.begin()

@@ -16,11 +16,10 @@ from torch import nn
 
 from genlab.core.cards import Card, Equation
 from genlab.core.model import Model
-from genlab.core.parameters import parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.blocks import mlp
-from genlab.nn.game import GAME_SCALARS, GameParameters, TwoPlayerGame
+from genlab.nn.dense_game import DenseParameters, dense_critic, dense_generator
+from genlab.nn.game import GAME_SCALARS, TwoPlayerGame
 
 CARD = Card(
     title="Generative adversarial network",
@@ -56,46 +55,23 @@ CARD = Card(
     ),
     scalars=GAME_SCALARS,
     presets={
-        "quick": {"epochs": 20, "batch_size": 64, "average": 0.99},
+        "quick": {"epochs": 30, "batch_size": 32, "average": 0.99, "learning_rate": 1e-3, "critic_learning_rate": 5e-4},
         "default": {"epochs": 60, "batch_size": 64},
         "paper": {"epochs": 200, "batch_size": 100, "loss": "minimax", "batch_norm": False, "latent_dim": 100},
     },
 )  # fmt: skip
 
 
-class GANParameters(GameParameters):
-    """The game, and the dense layers of its players."""
-
-    hidden: int = parameter(
-        256, "Units of the first dense layer of the generator; the second has twice as many.", minimum=4, maximum=4096
-    )
-    critic_hidden: int = parameter(
-        256, "Units of the discriminator's second dense layer; the first has twice as many.", minimum=4, maximum=4096
-    )
-    batch_norm: bool = parameter(True, "Batch normalisation in the generator.")
-    dropout: float = parameter(0.3, "Probability of dropping a unit of the discriminator.", minimum=0, maximum=0.9)  # fmt: skip
-
-
 @register("gan", CARD)
 class GAN(Model, TwoPlayerGame):
     """A dense generator and a dense discriminator."""
 
-    Parameters = GANParameters
+    Parameters = DenseParameters
 
-    def __init__(self, shape: Shape, classes: int, parameters: GANParameters) -> None:
+    def __init__(self, shape: Shape, classes: int, parameters: DenseParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
         self.latent_dim = p.latent_dim
-        self.generator = nn.Sequential(
-            mlp([p.latent_dim, p.hidden, 2 * p.hidden], batch_norm=p.batch_norm, slope=0.2),
-            nn.Linear(2 * p.hidden, shape.values),
-            nn.Sigmoid(),
-            nn.Unflatten(1, tuple(shape)),
-        )
-        self.critic = nn.Sequential(
-            nn.Flatten(),
-            mlp([shape.values, 2 * p.critic_hidden, p.critic_hidden], dropout=p.dropout, slope=0.2),
-            nn.Linear(p.critic_hidden, 1),
-            nn.Flatten(0),
-        )
+        self.generator = dense_generator(shape, p.latent_dim, p)
+        self.critic = nn.Sequential(nn.Flatten(), *dense_critic(shape.values, p), nn.Flatten(0))
         self.begin()
