@@ -62,7 +62,7 @@ CARD = Card(
     presets={
         "quick": {"epochs": 15, "batch_size": 64},
         "default": {"epochs": 40, "batch_size": 64},
-        "paper": {"epochs": 200, "architecture": "conv", "width": 64, "latent_dim": 128, "batch_size": 32, "learning_rate": 2e-4},
+        "paper": {"epochs": 200, "architecture": "conv", "width": 64, "latent_dim": 128, "beta_neg": 256.0, "batch_size": 32, "learning_rate": 2e-4},
     },
 )  # fmt: skip
 
@@ -78,7 +78,7 @@ class SoftIntroVAEParameters(Parameters):
         1.0, "Weight of the KL of real images, and of made-up ones for the decoder.", minimum=0, maximum=100, symbol=r"\beta_{kl}"
     )  # fmt: skip
     beta_neg: float = parameter(
-        256.0, "Weight of the KL of made-up images for the encoder; small values let it win the game.", minimum=0, maximum=4096, symbol=r"\beta_{neg}"
+        64.0, "Weight of the KL of made-up images for the encoder; small values let it win the game.", minimum=0, maximum=4096, symbol=r"\beta_{neg}"
     )  # fmt: skip
     warmup: float = parameter(0.0, "Epochs as a plain VAE before the game begins.", minimum=0, maximum=1000)
     learning_rate: float = parameter(1e-3, "Step size of Adam for both players.", minimum=1e-6, maximum=1, log=True)
