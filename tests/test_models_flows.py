@@ -426,18 +426,16 @@ def test_sides_are_halved_as_often_as_they_are_even(shape: tuple[int, int, int],
 
 
 def test_mixed_precision_stays_inside_the_couplings_networks() -> None:
+    images = digits(20)
     for name in NAMES:
-        torch.manual_seed(0)
-        model: Any = stirred(genlab.create(name, (1, 8, 8), **SMALL[name]), 0.1).float()
-        pixels = dequantise(digits(20), own_noise(digits(20)))
+        model = trained(name)
         with torch.no_grad():
-            exact = model.log_density(pixels)
+            exact, _ = model.flow(dequantise(images, own_noise(images)))
             with torch.autocast("cpu", torch.bfloat16):
-                codes, log_det = model.flow(pixels)
-                mixed = model.log_density(pixels)
+                codes, log_det = model.flow(dequantise(images, own_noise(images)))
         assert codes.dtype == log_det.dtype == torch.float32
-        assert not torch.equal(mixed, exact)  # the networks did run in bfloat16
-        assert ((mixed - exact).abs() < 0.02 * exact.abs() + 2).all()
+        assert not torch.equal(codes, exact)  # the networks did run in bfloat16
+        assert (codes - exact).abs().median() < 0.05
     convolution, x = InvertibleConv(4), noise(2, 4, 3, 3).float()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded, _ = convolution(x)
