@@ -49,7 +49,7 @@ CARD = Card(
     ),
     scalars=FLOW_SCALARS,
     presets={
-        "quick": {"epochs": 4, "batch_size": 64, "learning_rate": 3e-3},
+        "quick": {"epochs": 3, "batch_size": 64, "learning_rate": 2e-3},
         "default": {"epochs": 20, "batch_size": 64, "learning_rate": 2e-3},
         "paper": {"epochs": 200, "levels": 5, "width": 64, "alpha": 0.05, "learning_rate": 1e-3, "batch_size": 64},
     },
