@@ -57,7 +57,7 @@ CARD = Card(
     presets={
         "quick": {"epochs": 7, "batch_size": 64, "learning_rate": 3e-3},
         "default": {"epochs": 20, "batch_size": 64, "learning_rate": 2e-3},
-        "paper": {"epochs": 1800, "steps": 32, "width": 512, "alpha": 0.0, "learning_rate": 1e-3, "batch_size": 64},
+        "paper": {"epochs": 1800, "steps": 32, "width": 256, "alpha": 0.0, "learning_rate": 1e-3, "batch_size": 64},
     },
     sizes="even heights and widths, grey or colour",
 )  # fmt: skip
