@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import genlab
+import genlab.metrics as genlab_metrics
 from genlab.core.errors import UnknownNameError
 from genlab.core.registry import find
 from genlab.studies import (
@@ -22,6 +24,7 @@ from genlab.studies import (
     Result,
     Study,
     Table,
+    ava_learning_rates,
     find_study,
     studies,
     vae_gan_batchnorm,
@@ -151,7 +154,7 @@ def test_every_cell_of_every_grid_can_be_trained(name: str, lab: genlab.Workspac
     for quick in (True, False):
         cells = study.grid(quick, 600)
         assert len({cell.key for cell in cells}) == len(cells) > 1
-        for cell in cells:
+        for cell in filter(lambda cell: cell.model, cells):
             lab.plan(cell.model, cell.preset, dict(cell.values))
             assert find(cell.model)
 
@@ -200,3 +203,79 @@ class Runless:
         from genlab.figures.images import Images
 
         return Images(np.zeros((1, 1, 4, 4), np.float32), "blank")
+
+
+def balance_result(model: str, rate: float, seed: int, bm: float) -> Result:
+    return Result(Cell({"rule": "authors", "model": model, "rate": rate, "seed": seed}, ""), "", {"bm": bm})
+
+
+def test_the_paired_test_is_students() -> None:
+    rates = (1.0, 0.9, 0.8)
+    better, pole = (0.5, 0.7, 0.6), (0.4, 0.5, 0.55)
+    results = [balance_result("ava5", rate, 0, value) for rate, value in zip(rates, better, strict=True)]
+    results += [balance_result("gan", rate, 0, value) for rate, value in zip(rates, pole, strict=True)]
+    difference, p = ava_learning_rates.paired(results, rates, "ava5", "gan")
+    gaps = [0.1, 0.2, 0.05]
+    mean = sum(gaps) / 3
+    t = mean / math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / 2 / 3)
+    assert difference == pytest.approx(mean)
+    # with two degrees of freedom Student's distribution has a closed form
+    assert p == pytest.approx(1 - t / math.sqrt(2 + t * t))
+
+
+def test_printed_values_stand_at_their_rates() -> None:
+    printed = ava_learning_rates.PRINTED
+    assert all(len(values) == len(ava_learning_rates.RATES) == 19 for values in printed.values())
+    assert printed["ava4"][1] == 0.0594  # γ = 0.9
+    assert printed["gan"][14] == 0.1628  # γ = 0.05
+    means = {model: round(sum(values) / 19, 4) for model, values in printed.items()}
+    assert means["ava5"] == 0.2096  # the paper's own table 3
+    assert means["vae"] == 0.1207
+    results = [balance_result("vae", 1.0, seed, 0.0583 + 0.01 * seed) for seed in (0, 2)]
+    assert ava_learning_rates.differences(results, (1.0,)) == [pytest.approx(0.01)]
+
+
+def test_what_a_study_computes_itself_is_kept_and_not_computed_again(lab: genlab.Workspace) -> None:
+    calls = []
+
+    def grid(quick: bool, images: int) -> Sequence[Cell]:
+        return [Cell({"number": number}, "") for number in range(3)]
+
+    def compute(images: Any, cells: Sequence[Cell]) -> Any:
+        for cell in cells:
+            calls.append(cell.key)
+            if len(calls) == 2:
+                raise KeyboardInterrupt  # the power goes while the second is computed
+            yield cell, {"loss": cell.place["number"]}
+
+    def conclude(results: Sequence[Result], open_run: Callable[[str], Any]) -> Report:
+        return Report((f"{len(results)}",), ())
+
+    study = Study("own", "", "", "", "digits-8", grid, tiny_measure, conclude, compute)
+    with pytest.raises(KeyboardInterrupt):
+        StudyRun(lab, study).run()
+    assert StudyRun(lab, study).run().findings == ("3",)
+    assert calls == ["number=0", "number=1", "number=1", "number=2"]
+
+
+def test_the_authors_grid_is_trained_side_by_side_and_compared_with_simple_pictures(lab: genlab.Workspace) -> None:
+    study = find_study("ava-learning-rates")
+
+    def two_rates(quick: bool, images: int) -> Sequence[Cell]:
+        cells = study.grid(True, images)
+        return [
+            c
+            for c in cells
+            if c.place["rule"] == "baselines" or (c.place["model"] in ("vae", "gan") and c.place["rate"] in (1.0, 0.1))
+        ]
+
+    some = Study(study.name, study.title, study.paper, study.question, "digits-8", two_rates, study.measure,
+                 lambda results, open_run: Report((), ()), study.compute)  # fmt: skip
+    running = StudyRun(lab, some)
+    running.run()
+    baselines, *cells = running.results()
+    images = running.images.tensor(range(36)).numpy()
+    assert baselines.numbers["white"] == pytest.approx(genlab_metrics.balance_metric(np.ones((1, 1, 8, 8)), images))
+    assert len(cells) == 2 * 2 * 3
+    assert len({cell.numbers["bm"] for cell in cells}) == len(cells)  # seeds differ
+    assert all(0 < cell.numbers["bm"] < 0.25 for cell in cells)

@@ -9,7 +9,7 @@ import importlib
 import math
 import pkgutil
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,7 +20,10 @@ Place = Mapping[str, str | int | float | bool]
 
 
 class Cell(NamedTuple):
-    """One run of a grid: its `place` (factor -> level), and how to train it; `data` is empty for the study's own images."""
+    """One run of a grid: its `place` (factor -> level), and how to train it.
+
+    `data` is empty for the study's own images, `model` for a cell that the study computes itself.
+    """
 
     place: Place
     model: str
@@ -105,7 +108,8 @@ class Report(NamedTuple):
 class Study:
     """An experiment: `grid(quick, images)` lists its cells for a number of training images, `measure(run)` gives
     plain numbers of a finished run, and `conclude(results, open_run)` compares them with what was printed, where
-    `open_run(id)` gives a run to draw from. On a page and in a notebook such a run is a `genlab.Run`.
+    `open_run(id)` gives a run to draw from. On a page and in a notebook such a run is a `genlab.Run`. Cells without a
+    model are computed together by `compute(images, cells)`, which yields them with their numbers as they are done.
     """
 
     name: str
@@ -116,6 +120,7 @@ class Study:
     grid: Callable[[bool, int], Sequence[Cell]]
     measure: Callable[[Any], dict[str, Any]]
     conclude: Callable[[Sequence[Result], Callable[[str], Any]], Report]
+    compute: Callable[[Any, Sequence[Cell]], Iterator[tuple[Cell, dict[str, Any]]]] | None = None
     departures: tuple[str, ...] = field(default=())
 
 
@@ -158,4 +163,4 @@ def mean_entry(results: Sequence[Result], number: Callable[[Result], float], for
     if math.isnan(mean):
         return Entry("–")
     text = f"{mean:{form}}" if math.isnan(deviation) else f"{mean:{form}} ± {deviation:.2g}"
-    return Entry(text, tuple(result.run for result in results))
+    return Entry(text, tuple(result.run for result in results if result.run))

@@ -70,6 +70,12 @@ class StudyRun:
 
     def _train(self, jobs: int, progress: Callable[[Progress], None]) -> None:
         waiting = [cell for cell in self.cells if "numbers" not in self._cell(cell)]
+        ours = [cell for cell in waiting if not cell.model]
+        waiting = [cell for cell in waiting if cell.model]
+        if ours and self.study.compute:
+            for cell, numbers in self.study.compute(self.images, ours):
+                self._keep(cell, {"run": "", "numbers": numbers})
+                progress(self.progress())
         running: list[tuple[Cell, Run]] = []
         failed = 0
         while waiting or running:
