@@ -26,7 +26,10 @@ PRESETS = {
     "default": "Default: a good start",
     "paper": "Paper: as published, which may take long",
 }
-ONLY_FOR_DESCENT = ("batch_size", "gradient_clip", "precision")
+ONLY_FOR_DESCENT = (
+    "batch_size", "gradient_clip", "precision", "schedule", "rate_warmup", "step_epochs", "step_factor",
+    "decoupled_weight_decay", "augmentation", "augmentation_amount",
+)  # fmt: skip
 
 
 class Plan(NamedTuple):
