@@ -14,6 +14,9 @@ from genlab.core.parameters import parameter
 from genlab.nn.game import GameParameters, Turn, TwoPlayerGame
 from genlab.nn.normal import normal_like
 
+LABEL_SPREAD = (
+    0.2  # of a new label's numbers: as large as the noise, they would drown it, and each class would have one image
+)
 CONDITIONAL_DEPARTURES = (
     "A code is the noise beside the label's vector, [z, e(y)], so that a walk between two codes also walks between labels.",
     "Unlabelled images count as one class: the game is then the plain one.",
@@ -36,6 +39,7 @@ class LabelledGenerator(nn.Module):
     def __init__(self, classes: int, label_dim: int, network: nn.Module) -> None:
         super().__init__()
         self.labels = nn.Embedding(classes, label_dim)
+        nn.init.normal_(self.labels.weight, 0.0, LABEL_SPREAD)
         self.network = network
 
     def codes(self, noise: Tensor, labels: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ RECIPES = {
     "digits-lsgan": Recipe("LSGAN on digits", "lsgan", "digits-28", "quick", {**GAME, "epochs": 12}),
     "digits-wgan": Recipe("WGAN on digits", "wgan", "digits-28", "quick", {**GAME, "epochs": 14}),
     "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", GAME),
-    "digits-cdcgan": Recipe("Conditional DCGAN on digits", "cdcgan", "digits-28", "quick", {**GAME, "width": 12}),
+    "digits-cdcgan": Recipe("Conditional DCGAN on digits", "cdcgan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 9, "preview_every": 3}),
     "digits-infogan": Recipe("InfoGAN on digits", "info_gan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 14}),
     "digits-stylegan": Recipe("StyleGAN on digits", "stylegan", "digits-28", "quick", {"width": 10, "epochs": 18, "preview_every": 4}),
     "digits-naive-bayes": Recipe("Naive Bayes on digits", "naive_bayes", "digits-28", "default", {}),
