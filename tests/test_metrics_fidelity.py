@@ -160,7 +160,10 @@ def test_principal_features_equal_scikit_learns_up_to_sign() -> None:
         Reference(50, svd_solver="full").fit(images[:300].reshape(300, -1)).transform(images[300:].reshape(100, -1))
     )
     assert found.shape == (100, 50)
-    assert np.allclose(np.abs(found), np.abs(expected), atol=1e-6)
+    learned = pca_features(images[:300]).of(images[:300])
+    assert np.square(learned).mean() == pytest.approx(1, rel=1e-9)
+    scale = np.abs(expected).sum() / np.abs(found).sum()
+    assert np.allclose(scale * np.abs(found), np.abs(expected), atol=1e-6)
 
 
 def test_the_classifier_is_trained_once_and_kept(tmp_path: Any) -> None:
@@ -184,6 +187,7 @@ def test_the_classifier_is_trained_once_and_kept(tmp_path: Any) -> None:
     features = first.of(pixels)
     near = np.linalg.norm(first.of(pixels)[:, None] - first.of(images[:300] / 255), axis=2).argmin(1)
     assert features.shape == (100, 64)
+    assert np.square(first.of(images[:300] / 255)).mean() == pytest.approx(1, rel=1e-5)
     assert (labels[:300][near] == labels[300:]).mean() > 0.85  # neighbours in feature space share their digit
 
 

@@ -2,7 +2,8 @@
 
 Two kinds. "pixels-PCA": coordinates along the leading principal axes of the training images. "small classifier": the last
 hidden layer of this project's own small network, trained on the labels of the image set. Numbers from one are not
-comparable with numbers from the other, from another image set, or with published ones, which use another network.
+comparable with numbers from the other, from another image set, or with published ones, which use another network. Both are
+scaled by one number, so that the mean square of a feature over the images that it was learned from is 1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 PCA, CLASSIFIER = "pixels-PCA", "small classifier"
 AXES = 50
 AT_ONCE = 500  # images that go through the classifier at a time
-VERSION = 1  # of the classifier: another one makes kept ones worthless
+VERSION = 2  # of the classifier: another one makes kept ones worthless
 
 
 class Features(NamedTuple):
@@ -39,8 +40,9 @@ def pca_features(training: np.ndarray) -> Features:
 
     rows = np.asarray(training, dtype=np.float64).reshape(len(training), -1)
     centre = rows.mean(0)
-    axes = principal_axes(torch.from_numpy(rows - centre), AXES)[0].numpy()
-    return Features(PCA, lambda images: (np.asarray(images, np.float64).reshape(len(images), -1) - centre) @ axes.T)
+    axes, variances, _ = principal_axes(torch.from_numpy(rows - centre), AXES)
+    scaled = axes.numpy().T / np.sqrt(max(variances.mean().item(), 1e-12))
+    return Features(PCA, lambda images: (np.asarray(images, np.float64).reshape(len(images), -1) - centre) @ scaled)
 
 
 def classifier_features(

@@ -1,0 +1,224 @@
+"""Every registered model by the same short training on the same images, and what came of it.
+
+`python benchmarks/ladder.py` trains each model by its preset `quick` on digits-28 (5,000 images) on one thread, measures it on the
+held-out images, writes `results/ladder.json` and makes `docs/ladder.md` anew. `--only NAME …` trains those alone and keeps
+the other rows; `--table` only makes the document anew.
+
+Seconds are processor time of the training loop (validation and all, sampling and measuring not), so that other
+programs on the machine hardly count. One seed: a difference of a few per cent says nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from harness import RESULTS, one_thread, report
+
+from genlab.core.errors import GenlabError
+from genlab.core.registry import Entry, find, models
+from genlab.core.seeding import seed_everything
+from genlab.core.settings import TrainingSettings
+from genlab.data import ImageSet
+from genlab.metrics import Subject, evaluate
+from genlab.metrics.features import PCA, Features, classifier_features
+from genlab.metrics.fidelity import frechet_distance
+from genlab.training.loop import Training
+from genlab.workspace.workspace import Workspace
+
+DATA, SECOND = "digits-28", "digits-relief"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "ladder.md"
+SAMPLED = ("frechet", "kernel_distance", "precision", "recall", "density", "coverage", "feature_diversity")
+LIKELIHOODS = ("bits_per_dimension", "elbo")
+STANDINS = {"real_images": "*real training images*", "mean_image": "*the mean image*", "noise": "*uniform noise*"}
+
+GUIDE = """# The ladder: every model, the same minute
+
+<!-- made by benchmarks/ladder.py from benchmarks/results/ladder.json; edit that, not this -->
+
+Each model learned from digits-28 (28x28 grey, {training} training images) by its preset `quick`, from one seed, on one
+thread of one processor, and was measured on {held_out} held-out images with as many samples. `python benchmarks/ladder.py` makes all of it
+anew, `--only NAME …` single rows.
+
+How to read it:
+
+- **CPU s** is processor time of that run's training loop on one thread; **parameters** counts what gradient descent moves (models
+  fitted in closed form have none).
+- **bits/dim** is the exact code length of a pixel value, where a model has one: of 8-bit grey levels, or of pixels cut at one half ("binary"); the two
+  do not compare. **ELBO** is a lower bound of log p(x) in nats under the model's own reading of a pixel, higher is
+  better; Bernoulli and Gaussian readings do not compare.
+- **Fréchet** and **kernel** distances (×1000) compare samples with held-out images in two named feature spaces: the last hidden layer of this project's own
+  small classifier, and the leading principal axes of the pixels. Lower is better; neither compares with any published
+  number, which rests on another network.
+- **Precision** (samples that lie among images), **recall** (images that lie among samples), **density** and **coverage** are in the classifier's space; higher
+  is better. **Diversity** is the mean distance between two samples over that between two training images: 1 is
+  right, far less means that the model repeats itself.
+- CycleGAN learns from two image sets (the second: digits in relief) and translates instead of sampling; an autoencoder without a
+  prior does not sample either.
+- The first rows are no models: *real training images* is what perfect samples would have at this number of images, the
+  others what needs no learning.
+- A short training is no verdict: models that learn slowly stand lower here than they would after a night. A difference of a few per
+  cent between two rows is within the noise of one seed.
+
+"""
+HEAD = ("model", "CPU s", "parameters", "bits/dim", "ELBO", "Fréchet, classifier", "Fréchet, PCA", "kernel, classifier", "precision", "recall", "density", "coverage", "diversity")  # fmt: skip
+
+
+def classifier_of(lab: Workspace, images: ImageSet) -> Features:
+    """Features from the labels of all training images, kept in the laboratory as its own metrics keep them."""
+    train = np.sort(images.splits["train"])
+    folder = lab.root / "features" / images.hash
+    return classifier_features(
+        lambda: (np.asarray(images.images[train]), np.asarray(images.labels)[train]),
+        images.shape.channels,
+        len(images.class_names),
+        folder,
+    )
+
+
+def climb(entry: Entry, lab: Workspace, features: Features) -> dict[str, Any]:
+    """Train one model by its preset `quick` and measure it: a row."""
+    images = lab.datasets[DATA]
+    second = lab.datasets[SECOND] if "translates" in entry.capabilities else None
+    own, shared = entry.preset("quick")
+    settings = TrainingSettings(**{**shared, "device": "cpu"})
+    seed_everything(settings.seed)
+    model = entry.create(images.shape, len(images.class_names), **own)
+    training = Training(model, images.batches_with(second), settings)
+    began, wall = time.process_time(), time.perf_counter()
+    for _ in training.events():
+        pass
+    took, waited = time.process_time() - began, time.perf_counter() - wall
+    row: dict[str, Any] = {
+        "title": entry.card.title,
+        "family": entry.card.family,
+        "preset": "quick",
+        "data": DATA if second is None else f"{DATA} and {SECOND}",
+        "epochs": training.epoch,
+        "seed": settings.seed,
+        "cpu_seconds": round(took, 2),
+        "wall_seconds": round(waited, 2),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 2),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+    }
+    held_out, train = (images.tensor(np.sort(images.splits[name])).numpy() for name in ("validation", "train"))
+    chosen = np.random.default_rng(0).permutation(len(train))[: len(held_out)]
+    subject = Subject(
+        model.eval(),
+        held_out,
+        labels=np.asarray(images.labels)[np.sort(images.splits["validation"])],
+        training=train[np.sort(chosen)],
+        classifier=lambda: features,
+    )
+    found = evaluate(subject, [*LIKELIHOODS, *SAMPLED], lenient=True)
+    row["n"] = len(held_out)
+    row["measures"] = {
+        name: {"value": one.value, "baselines": one.baselines, **one.details} for name, one in found.items()
+    }
+    for view in subject.views[1:] if "samples" in entry.capabilities else ():
+        row[f"frechet of stand-ins on {view.name}"] = {
+            name: frechet_distance(view.real, rows) for name, rows in view.baselines.items()
+        }
+    row["pixels"] = getattr(model, "pixel_measure", "")
+    return row
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def cells(name: str, row: dict[str, Any]) -> list[str]:
+    """A row of the table."""
+    measures = row["measures"]
+
+    def of(metric: str, key: str = "value") -> float | None:
+        return measures[metric].get(key) if metric in measures else None
+
+    bits = number(of("bits_per_dimension"), 3)
+    spread, real = (
+        of("feature_diversity"),
+        measures.get("feature_diversity", {}).get("baselines", {}).get("real_images"),
+    )
+    kernel = of("kernel_distance")
+    return [
+        f"`{name}`",
+        number(row["cpu_seconds"], 1),
+        f"{row['parameters']:,}",
+        bits + (" (binary)" if row["pixels"] == "binary" and bits != "–" else ""),
+        number(of("elbo"), 1),
+        number(of("frechet"), 1),
+        number(of("frechet", f"on {PCA}"), 1),
+        number(None if kernel is None else 1000 * kernel, 1),
+        *(number(of(metric)) for metric in ("precision", "recall", "density", "coverage")),
+        number(None if spread is None else spread / real),
+    ]
+
+
+def standins(rows: dict[str, Any]) -> list[list[str]]:
+    """What needs no model, from the last measured row: the images are the same for all."""
+    measured = [row for row in rows.values() if "frechet" in row.get("measures", {})]
+    if not measured:
+        return []
+    last = {name: one["baselines"] for name, one in measured[-1]["measures"].items() if name in SAMPLED}
+    on_pca = measured[-1][f"frechet of stand-ins on {PCA}"]
+    real = last["feature_diversity"]["real_images"]
+    return [
+        [
+            title,
+            *["–"] * 4,
+            number(last["frechet"][key], 1),
+            number(on_pca[key], 1),
+            number(1000 * last["kernel_distance"][key], 1),
+            *(number(last[metric][key]) for metric in ("precision", "recall", "density", "coverage")),
+            number(last["feature_diversity"][key] / real),
+        ]
+        for key, title in STANDINS.items()
+    ]
+
+
+def document(rows: dict[str, Any], images: ImageSet) -> str:
+    """The whole of docs/ladder.md; models in the order of the gallery."""
+    ordered = [cells(name, rows[name]) for name in models() if "measures" in rows.get(name, {})]
+    refused = [f"\n- `{name}` is left out: {row['reason']}" for name, row in rows.items() if "reason" in row]
+    lines = [HEAD, ["---"] + ["---:"] * (len(HEAD) - 1), *standins(rows), *ordered]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    guide = GUIDE.format(training=f"{len(images.splits['train']):,}", held_out=len(images.splits["validation"]))
+    missing = [name for name in models() if name not in rows]
+    rest = [f"\n- Not measured yet: {', '.join(f'`{name}`' for name in missing)}."] if missing else []
+    return guide + table + "\n" + "".join(refused + rest) + "\n"
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--only", nargs="+", metavar="NAME", help="train these alone and keep the other rows")
+    asked.add_argument("--table", action="store_true", help="train nothing, make the document anew")
+    wanted = asked.parse_args()
+    one_thread()
+    lab, kept = Workspace(), RESULTS / "ladder.json"
+    images = lab.datasets[DATA]
+    rows: dict[str, Any] = json.loads(kept.read_text())["rows"] if kept.exists() else {}
+    for name in () if wanted.table else wanted.only or models():
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            rows[name] = climb(find(name), lab, classifier_of(lab, images))
+        except GenlabError as refused:
+            rows[name] = {"reason": str(refused)}
+        known = {name: rows[name] for name in models() if name in rows}  # models that are gone are dropped
+        report("ladder", known)
+        DOCUMENT.write_text(document(known, images))
+    if wanted.table:
+        DOCUMENT.write_text(document(rows, images))
+
+
+if __name__ == "__main__":
+    main()
