@@ -28,7 +28,7 @@ def diagnosis(run: genlab.Run, events: Sequence[Event]) -> None:
 
 
 def _box(run: genlab.Run, found: Diagnosed) -> None:
-    with st.container(border=True, key=f"illness-{found.disease.replace(' ', '-')}"):
+    with st.container(key=f"illness-{found.disease.replace(' ', '-')}"):
         st.warning(
             f"**{plain(found.disease.capitalize())}** since epoch {found.epoch}. {plain(found.message)}\n\n"
             f"**What to try:** {plain(found.remedy)}",
