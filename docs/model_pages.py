@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from genlab.core.capabilities import CAPABILITIES
-from genlab.core.cards import Card
+from genlab.core.cards import Card, Example
 from genlab.core.parameters import ParameterInfo
 from genlab.core.registry import Entry, models
 
@@ -62,6 +62,7 @@ def page(entry: Entry, run: str) -> str:
         f"Takes {card.sizes.rstrip('.')}.",
         "## What it can do\n\n" + "\n".join(abilities(entry)),
         "## Equations\n\n" + "\n\n".join(f"{e.name} ({e.source}):\n\n$${e.latex}$$" for e in card.equations),
+        *map(example, card.examples),
         departures(card),
         "## What it logs\n\n" + table(("scalar", "meaning", "better", "guide"), scalars(card)),
         "## Parameters\n\n" + table(("parameter", "default", "values", "meaning"), map(row, entry.parameters.values())),
@@ -93,6 +94,15 @@ def abilities(entry: Entry) -> list[str]:
         f"- **{name.replace('_', ' ')}**: {(inspect.getdoc(CAPABILITIES[name]) or '').splitlines()[0]}"
         for name in entry.capabilities
     ]
+
+
+def example(worked: Example) -> str:
+    """A worked example: its table, and what to see in it."""
+    rows = [
+        tuple(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values())
+        for row in worked.rows
+    ]
+    return f"## Worked example: {worked.title}\n\n{table(tuple(worked.rows[0]), rows)}\n\n{worked.caption}"
 
 
 def departures(card: Card) -> str:
