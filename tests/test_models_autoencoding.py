@@ -357,6 +357,26 @@ def test_with_the_true_posterior_one_sample_gives_the_exact_likelihood() -> None
     torch.testing.assert_close(importance_nll(model, images, 9), model.exact(images), rtol=1e-10, atol=1e-10)
 
 
+def test_a_linear_gaussian_vae_has_the_likelihood_of_probabilistic_pca() -> None:
+    from sklearn.decomposition import PCA
+
+    data = np.random.default_rng(3).normal(size=(200, 16)) @ np.random.default_rng(4).normal(size=(16, 16))
+    pca = PCA(2).fit(data)
+    images = torch.from_numpy(data[:6]).view(6, *SHAPE)
+    expected = -torch.from_numpy(pca.score_samples(data[:6]))
+    for off in (0.0, 0.3):
+        model = LinearGaussian(off)
+        model.sigma = math.sqrt(pca.noise_variance_)
+        model.scale = torch.from_numpy(np.sqrt(pca.explained_variance_ - pca.noise_variance_))
+        model.weight, model.bias = torch.from_numpy(pca.components_.T) * model.scale, torch.from_numpy(pca.mean_)
+        bounds = torch.stack([sum(model.bound_terms(images).values()) for _ in range(2000)]).mean(0)
+        if off:
+            assert (bounds > expected + 0.05).all()
+            torch.testing.assert_close(importance_nll(model, images, 50_000), expected, rtol=0, atol=0.05)
+        else:
+            torch.testing.assert_close(importance_nll(model, images, 3), expected, rtol=1e-9, atol=1e-9)
+
+
 def test_with_a_wrong_posterior_more_samples_come_closer_from_above() -> None:
     model, images = LinearGaussian(off=0.4), some_images(4)
     exact = model.exact(images)
