@@ -365,7 +365,7 @@ def test_the_train_page_asks_for_a_second_set_where_the_model_takes_one(
 def test_the_sample_page_translates_both_ways(run: Run) -> None:
     app = opened("sample", run=run.id)
     assert "images of dots, what “two kinds” makes of them as noise" in said(app)
-    ways = app.segmented_control(key="direction")
+    ways = app.radio(key="direction")
     assert ways.options == ["dots → noise", "noise → dots"]
     sound(ways.set_value("noise → dots").run())
     assert "images of noise, what “two kinds” makes of them as dots" in said(app)

@@ -21,9 +21,7 @@ def translator(run: genlab.Run) -> None:
     """Images of either set, as of the other set, and there and back; only this part of the page runs again."""
     titles = [data.title for data in (run.config.data, run.config.second) if data]
     ways = {f"{source} → {target}": back for back, (source, target) in enumerate((titles, titles[::-1]))}
-    back = bool(
-        ways[st.segmented_control("Direction", list(ways), default=next(iter(ways)), key="direction", required=True)]
-    )
+    back = bool(ways[st.radio("Direction", list(ways), key="direction", horizontal=True)])
     source, target = titles[::-1] if back else titles
     images = run.translates_from(back=back)
     key = "from-second" if back else "from-first"
