@@ -113,7 +113,7 @@ def completeness(table: np.ndarray) -> float:
 
 
 def vote_table(codes: np.ndarray, factors: Mapping[str, Factor], votes: int, seed: int) -> np.ndarray:
-    """Counts (D, K): how often dimension j varied least, relative to all images, among images that share factor k. [3] 5."""
+    """Counts (D, K): how often dimension j varied least, relative to all images, among images that share factor k. [3] 4."""
     random = np.random.default_rng(seed)
     spread = codes.var(0)
     table = np.zeros((codes.shape[1], len(factors)), dtype=np.int64)
@@ -129,7 +129,7 @@ def vote_table(codes: np.ndarray, factors: Mapping[str, Factor], votes: int, see
 
 
 def factor_score(codes: np.ndarray, factors: Mapping[str, Factor], seed: int) -> float:
-    """Accuracy of naming the shared factor by a majority vote over the least varying dimension. [3] 5.
+    """Accuracy of naming the shared factor by a majority vote over the least varying dimension. [3] 4.
 
     Dimensions that do not vary (variance at most 0.01) take no part; where none does, all votes go to one factor.
     """

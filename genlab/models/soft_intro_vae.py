@@ -37,8 +37,8 @@ CARD = Card(
         "no discriminator beside them, and the codes stay those of a VAE. Introspection sharpens what a VAE blurs."
     ),
     equations=(
-        Equation("Encoder", r"L_E=-s\,\mathrm{ELBO}(x)+\tfrac12\exp\!\big(2\,s\,\mathrm{ELBO}(x_f)\big),\quad x_f=D(z),\ z\sim\mathcal N(0,I)", "[1] (2), α = 2"),
-        Equation("Decoder", r"L_D=-s\,\mathrm{ELBO}(x)+s\,\beta_{kl}\,\mathrm{KL}(q(z|x_f)\,\|\,p(z))", "[1] (2)"),
+        Equation("Encoder", r"L_E=-s\,\mathrm{ELBO}(x)+\tfrac12\exp\!\big(2\,s\,\mathrm{ELBO}(x_f)\big),\quad x_f=D(z),\ z\sim\mathcal N(0,I)", "[1] 4, α = 2"),
+        Equation("Decoder", r"L_D=-s\,\mathrm{ELBO}(x)+s\,\beta_{kl}\,\mathrm{KL}(q(z|x_f)\,\|\,p(z))", "[1] 4"),
         Equation("Bound of a real image", r"-\mathrm{ELBO}(x)=R(x)+\beta_{kl}\,\mathrm{KL}(q(z|x)\,\|\,p(z))", "[1] 4"),
         Equation("Bound of a made-up image", r"-\mathrm{ELBO}(x_f)=R(x_f)+\beta_{neg}\,\mathrm{KL}(q(z|x_f)\,\|\,p(z))", "[1] 4"),
         Equation("Scale", r"s=\frac1{CHW}", "[1] appendix"),
@@ -133,7 +133,7 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
         return {name: term.detach() for name, term in logged.items()}
 
     def encoder_loss(self, images: Tensor, noise: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """L_E over the batch, what is logged, and the codes of the real images (detached). [1] (2)."""
+        """L_E over the batch, what is logged, and the codes of the real images (detached). [1] 4."""
         scale, posterior = 1 / self.shape.values, self.encode(images)
         codes = posterior.sample()
         reconstruction, kl = self.negative_log_likelihood(codes, images).mean(), posterior.kl().sum() / len(images)
@@ -146,7 +146,7 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
         return scale * loss + 0.5 * torch.exp(2 * scale * bound).mean(), logged, codes.detach()
 
     def decoder_loss(self, images: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
-        """L_D over the batch: the gradient of the KL reaches the decoder through its samples. [1] (2)."""
+        """L_D over the batch: the gradient of the KL reaches the decoder through its samples. [1] 4."""
         reconstruction = self.negative_log_likelihood(codes, images).mean()
         kl = self.encode(self.decode(noise)).kl().sum() / len(noise)
         return (reconstruction + self.p.beta * kl) / self.shape.values
