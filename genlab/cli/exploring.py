@@ -135,7 +135,7 @@ def translate(run: str, images: tuple[str, ...], back: bool, count: int, output:
     given = given_images(found, images, count, lambda: found.translates_from(back=back))
     there = found.translate(given, back=back)
     error = float(np.abs(found.translate(there, back=not back).array - given).mean())
-    both = Images(np.concatenate([given, there.array]), f"Above {there.caption}, below")
+    both = Images(np.concatenate([given, there.array]), f"Originals above; {there.caption}")
     return written(found, both, output, columns=len(given), back=back, error_there_and_back=error)
 
 
