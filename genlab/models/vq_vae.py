@@ -92,7 +92,7 @@ class VQVAEParameters(Parameters):
 
     levels: int = parameter(1, "Grids of codes: 1, or 2 for a coarse one above a fine one.", minimum=1, maximum=2)
     halvings: int = parameter(
-        2, "How often image sides are halved on the way to the finest grid.", minimum=1, maximum=5
+        3, "How often image sides are halved on the way to the finest grid.", minimum=1, maximum=5
     )
     codes: int = parameter(256, "Entries of each codebook.", minimum=2, maximum=8192, log=True, symbol="K")
     code_dim: int = parameter(16, "Dimensions of an entry.", minimum=1, maximum=256, symbol="D")

@@ -59,7 +59,7 @@ RECIPES = {
         "Gaussian mixtures of digits", "gmm", "digits-28", "default",
         {"pca": 25, "components": 3, "epochs": 30, "preview_every": 15},
     ),
-    "digits-vq-vae": Recipe("VQ-VAE on digits", "vq_vae", "digits-28", "default", {"preview_every": 4}),
+    "digits-vq-vae": Recipe("VQ-VAE on digits", "vq_vae", "digits-28", "default", {"halvings": 2, "preview_every": 4}),
     "digits-ava1": Recipe("AVA1 on digits", "ava1", "digits-28", "default", AVA),
     "digits-ava2": Recipe("AVA2 on digits", "ava2", "digits-28", "default", AVA),
     "digits-ava3": Recipe("AVA3 on digits", "ava3", "digits-28", "default", AVA),
