@@ -33,7 +33,7 @@ CARD = Card(
     departures=(
         *CONVOLUTIONAL_DEPARTURES,
         "The critic has no normalisation at all; the paper recommends layer normalisation for a critic that needs one.",
-        "The first decay of Adam is ½ instead of 0, and quick takes one move of the critic for one of the generator.",
+        "The first decay of Adam is ½ instead of 0, and quick and default take two moves of the critic for one of the generator.",
         "The generator moves on the images that were just judged, and samples come from its moving average.",
     ),
     scalars={
@@ -43,7 +43,7 @@ CARD = Card(
         "d_fake": Scalar("D(G(z)), mean score of generated images", "neither"),
     },
     presets={
-        "quick": {"epochs": 10, "batch_size": 32, "average": 0.99, "learning_rate": 1e-3, "critic_learning_rate": 1e-3},
+        "quick": {"epochs": 10, "batch_size": 16, "average": 0.99, "critic_steps": 2, "learning_rate": 5e-4, "critic_learning_rate": 1e-3},
         "default": {"epochs": 60, "batch_size": 64, "critic_steps": 2, "learning_rate": 5e-4, "critic_learning_rate": 5e-4, "average": 0.99},
         "paper": {"epochs": 500, "batch_size": 64, "width": 64, "latent_dim": 128, "average": 0.0, "momentum": 0.0, "critic_steps": 5, "learning_rate": 1e-4, "critic_learning_rate": 1e-4, "fresh_noise": True},
     },

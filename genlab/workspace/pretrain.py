@@ -34,7 +34,7 @@ PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 3
 AVA = {"hidden": 48, "critic_hidden": 16, "batch_size": 32, "learning_rate": 3e-3, "epochs": 20, "preview_every": 20}
 
 GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
-DENSE_GAME = {"hidden": 64, "critic_hidden": 32, "latent_dim": 32, "average": 0.0, "preview_every": 15}
+DENSE_GAME = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16, "epochs": 120, "preview_every": 30}
 
 RECIPES = {
     "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
@@ -43,11 +43,11 @@ RECIPES = {
         {"hidden": 256, "depth": 2, "latent_dim": 2, "epochs": 40, "preview_every": 4},
     ),
     "digits-dcgan": Recipe("DCGAN on digits", "dcgan", "digits-28", "quick", {"epochs": 40, "preview_every": 2}),
-    "digits-gan": Recipe("GAN on digits", "gan", "digits-28", "quick", {**DENSE_GAME, "epochs": 60}),
-    "digits-cgan": Recipe("Conditional GAN on digits", "cgan", "digits-28", "quick", {**DENSE_GAME, "epochs": 60, "batch_size": 32, "label_dim": 10}),
+    "digits-gan": Recipe("GAN on small digits", "gan", "digits-8", "quick", DENSE_GAME),
+    "digits-cgan": Recipe("Conditional GAN on small digits", "cgan", "digits-8", "quick", DENSE_GAME),
     "digits-lsgan": Recipe("LSGAN on digits", "lsgan", "digits-28", "quick", {**GAME, "epochs": 12}),
     "digits-wgan": Recipe("WGAN on digits", "wgan", "digits-28", "quick", {**GAME, "epochs": 14}),
-    "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", GAME),
+    "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", {**GAME, "width": 12, "epochs": 12}),
     "digits-cdcgan": Recipe("Conditional DCGAN on digits", "cdcgan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 9, "preview_every": 3}),
     "digits-infogan": Recipe("InfoGAN on digits", "info_gan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 14}),
     "digits-stylegan": Recipe("StyleGAN on digits", "stylegan", "digits-28", "quick", {"width": 10, "epochs": 18, "preview_every": 4}),
@@ -66,7 +66,7 @@ RECIPES = {
     "digits-ava4": Recipe("AVA4 on digits", "ava4", "digits-28", "default", AVA),
     "digits-autoencoder": Recipe(
         "Denoising autoencoder on digits", "autoencoder", "digits-28", "default",
-        {"hidden": 128, "tied": True, "corruption": "masking", "corruption_amount": 0.4, "preview_every": 5},
+        {"hidden": 128, "tied": True, "corruption": "masking", "corruption_amount": 0.2, "preview_every": 5},
     ),
     "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 128, "preview_every": 5}),
     "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 14, "kl_warmup": 3.0, "preview_every": 2}),
