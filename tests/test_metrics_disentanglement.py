@@ -42,7 +42,7 @@ def known(count: int = 3000) -> dict[str, Factor]:
 
 def blurred(factors: dict[str, Factor], noise: float = 0.05) -> np.ndarray:
     """One dimension for each factor, and one of pure noise."""
-    columns = [factor.values / factor.count for factor in factors.values()]
+    columns = [factor.values / factor.levels for factor in factors.values()]
     codes = np.column_stack([*columns, np.zeros(len(columns[0]))])
     return codes + noise * rng.normal(size=codes.shape)
 
@@ -130,7 +130,7 @@ def test_votes_equal_a_loop_over_groups(monkeypatch: pytest.MonkeyPatch) -> None
     assert table.sum(0).tolist() == [20, 20]
     for k, factor in enumerate(factors.values()):
         least = set()
-        for value in range(factor.count):
+        for value in range(factor.levels):
             shared = codes[factor.values == value]
             ratios = [np.var(shared[:, j]) / np.var(codes[:, j]) for j in range(3)]
             least.add(ratios.index(min(ratios)))
@@ -180,7 +180,7 @@ def test_the_metrics_have_a_shuffled_baseline_and_tell_tangled_from_disentangled
         assert good[name].n == count
     shuffled = factors_of(subject(straight, true))
     order = np.random.default_rng(1).permutation(count)
-    shuffled = {name: Factor(factor.values[order], factor.count) for name, factor in shuffled.items()}
+    shuffled = {name: Factor(factor.values[order], factor.levels) for name, factor in shuffled.items()}
     expected = np.mean(list(mutual_information_gap(straight.astype(np.float32).astype(float), shuffled).values()))
     assert good["mig"].baselines["shuffled_factors"] == pytest.approx(expected)
     assert set(good["mig"].details["per_factor"]) == set(true)

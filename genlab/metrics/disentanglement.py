@@ -33,7 +33,7 @@ class Factor(NamedTuple):
     """One cause in whole numbers 0, 1, …: of each image (N,), and how many values there are."""
 
     values: np.ndarray
-    count: int
+    levels: int
 
 
 def binned(values: np.ndarray, bins: int) -> np.ndarray:
@@ -58,9 +58,9 @@ def factors_of(subject: Subject) -> dict[str, Factor]:
 def mutual_information(codes: np.ndarray, factor: Factor) -> np.ndarray:
     """I(z_j; v) in nats for each dimension j, (D,), of the counts in bins: `codes` (N, D) are numbers of bins."""
     rows = np.arange(codes.shape[1]) * CODE_BINS
-    joint = np.zeros((codes.shape[1] * CODE_BINS, factor.count))
+    joint = np.zeros((codes.shape[1] * CODE_BINS, factor.levels))
     np.add.at(joint, ((codes + rows).ravel(), np.repeat(factor.values, codes.shape[1])), 1 / len(codes))
-    joint = joint.reshape(-1, CODE_BINS, factor.count)
+    joint = joint.reshape(-1, CODE_BINS, factor.levels)
     independent = joint.sum(2, keepdims=True) * joint.sum(1, keepdims=True)
     ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
     return (joint * np.log(ratio)).sum((1, 2))
@@ -119,7 +119,7 @@ def vote_table(codes: np.ndarray, factors: Mapping[str, Factor], votes: int, see
     table = np.zeros((codes.shape[1], len(factors)), dtype=np.int64)
     for k, factor in enumerate(factors.values()):
         order = np.argsort(factor.values, kind="stable")
-        counts = np.bincount(factor.values, minlength=factor.count)
+        counts = np.bincount(factor.values, minlength=factor.levels)
         starts = np.cumsum(counts) - counts
         chosen = random.choice(np.flatnonzero(counts), votes // len(factors))
         places = starts[chosen, None] + (random.random((len(chosen), GROUP)) * counts[chosen, None]).astype(np.int64)
@@ -147,7 +147,7 @@ def _measured(
     """A score of the codes, and as its baseline that with shuffled factors."""
     codes, factors = subject.codes[0].astype(np.float64), factors_of(subject)
     order = np.random.default_rng(subject.seed).permutation(len(codes))
-    shuffled = {name: Factor(factor.values[order], factor.count) for name, factor in factors.items()}
+    shuffled = {name: Factor(factor.values[order], factor.levels) for name, factor in factors.items()}
     value, details = score(codes, factors)
     remark = f"Factors: {', '.join(factors)}; numbers in {FACTOR_BINS} bins."
     return Found(value, len(codes), {"shuffled_factors": score(codes, shuffled)[0]}, details, remark)
