@@ -47,7 +47,7 @@ CARD = Card(
         "d_fake": Scalar("D(G(z)), mean score of generated images", "neither"),
     },
     presets={
-        "quick": {"epochs": 24, "batch_size": 16, "average": 0.95, "optimiser": "rmsprop", "learning_rate": 1e-3, "critic_learning_rate": 5e-4, "critic_steps": 3, "clip": 0.03},
+        "quick": {"epochs": 16, "batch_size": 16, "average": 0.95, "optimiser": "rmsprop", "learning_rate": 1e-3, "critic_learning_rate": 5e-4, "critic_steps": 3, "clip": 0.03},
         "default": {"epochs": 100, "batch_size": 64, "average": 0.99, "optimiser": "rmsprop", "learning_rate": 5e-4, "critic_learning_rate": 2e-4, "critic_steps": 5},
         "paper": {"epochs": 500, "batch_size": 64, "width": 64, "latent_dim": 100, "average": 0.0, "optimiser": "rmsprop", "learning_rate": 5e-5, "critic_learning_rate": 5e-5, "critic_steps": 5, "fresh_noise": True},
     },
