@@ -249,35 +249,38 @@ def measured(name: str, data: Mnist, seeds: int, minutes: float) -> dict[str, di
         found.append((values, note))
     seconds = (time.process_time() - began) / len(found)
     rows = {}
-    for key, row in gate.rows.items():
+    for key in gate.rows:
         values = [each[key] for each, _ in found]
-        mean = statistics.mean(values)
         rows[f"{name}/{key}"] = {
-            "title": row.title, "value": mean, "sd": statistics.stdev(values) if len(values) > 1 else None,
-            "seeds": len(values), "unit": row.unit, "anchor": row.anchor, "criterion": row.criterion,
-            "holds": bool(row.holds(mean)), "minutes": minutes if gate.trained else None,
+            "value": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else None,
+            "seeds": len(values), "minutes": minutes if gate.trained else None,
             "epochs": [note for _, note in found] if gate.trained else None, "cpu_seconds": round(seconds, 1),
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
     return rows
 
 
-def kept() -> dict[str, Any]:
-    """Rows measured before."""
-    path = RESULTS / "quality_gates.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else {}
+def judged(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Rows in the order of the gates, with what they are held to as it stands above, and whether they hold."""
+    found = {}
+    for name, gate in GATES.items():
+        for key, row in gate.rows.items():
+            if one := rows.get(f"{name}/{key}"):
+                told = {"title": row.title, "unit": row.unit, "anchor": row.anchor, "criterion": row.criterion}
+                found[f"{name}/{key}"] = {**one, **told, "holds": bool(row.holds(one["value"]))}
+    return found
 
 
 def keep(rows: Mapping[str, Any]) -> None:
-    """Put rows beside those that were measured before, in the order of the gates, and write the page."""
-    together = {**kept(), **rows}
-    order = [f"{name}/{key}" for name, gate in GATES.items() for key in gate.rows]
+    """Put rows beside those that were measured before, and write the page."""
+    path = RESULTS / "quality_gates.json"
+    before = json.loads(path.read_text()) if path.exists() else {"rows": {}}
     document = {
         "benchmark": "quality_gates",
-        "machine": machine(),
-        "rows": {key: together[key] for key in order if key in together},
+        "machine": machine() if rows else before["machine"],
+        "rows": judged({**before["rows"], **rows}),
     }
-    (RESULTS / "quality_gates.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page(document["rows"]))
 
 
@@ -326,7 +329,7 @@ def main() -> None:
     if chosen.only == []:
         raise SystemExit("\n".join(GATES))
     if chosen.write:
-        PAGE.write_text(page(kept()))
+        keep({})
         return
     if chosen.data is None:
         parser.error("--data is needed: a folder with MNIST's idx files")
