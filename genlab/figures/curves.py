@@ -92,7 +92,10 @@ def loss_curves(
         )
         for name, level in (guides or {}).items():
             if name not in terms or any(curve.term == name for curve in shown):
-                _guide(figure, row, name if name not in terms else f"{name} in theory: {level:.4g}", level, log)
+                label = (
+                    name if name not in terms else f"theory: {level:.4g}" if split else f"{name} in theory: {level:.4g}"
+                )
+                _guide(figure, row, label, level, log)
         for mark in marks:
             _mark(figure, row, mark)
     figure.update_xaxes(title_text=AXES.get(axis, axis), row=rows, col=1)
@@ -150,8 +153,8 @@ def _mark(figure: Figure, row: int, mark: Mark) -> None:
     figure.add_vline(x=mark.x, line={"dash": "dashdot", "color": ink, "width": 1.5}, row=row, col=1)
     if row == 1:
         figure.add_annotation(
-            x=mark.x, y=1, yref="y domain", yanchor="bottom", text=html.escape(mark.name),
-            font={"size": 11, "color": ink}, showarrow=False, row=row, col=1,
+            x=mark.x, y=1, yref="y domain", yanchor="bottom", showarrow=False, font={"size": 11}, row=row, col=1,
+            text=f'<span style="color:{ink}">●</span> {html.escape(mark.name)}',
         )  # fmt: skip
 
 

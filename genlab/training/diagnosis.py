@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 Values = Mapping[str, Any]
 PATIENCE = 3  # looks in a row that must agree before anything is said
+SETTLED = 200  # steps before which codes may be idle and samples alike: healthy runs begin on such a plateau
 
 
 class Look(NamedTuple):
@@ -45,7 +46,6 @@ Detector = Callable[[Sequence[Look], Values], Finding | None]
 
 # Codes in use say 2 to 30 nats about their image, and 0.2 in the slow beginning of a small run; dead ones under 0.01.
 LEAST_INFORMATION = 0.1
-SETTLED = 200  # steps before which a code may be idle: healthy runs pass through such a plateau first
 LEAST_SPREAD = 0.01  # images nearer to one another than this need no code
 
 
@@ -170,7 +170,7 @@ def mode_collapse(looks: Sequence[Look], values: Values) -> Finding | None:
     One that grows is a generator which is still learning. One that never learned, because the discriminator has won,
     repeats itself too: that is told instead.
     """
-    recent = [look.measured for look in looks if "diversity" in look.measured][-LONG:]
+    recent = [look.measured for look in looks if "diversity" in look.measured and look.step >= SETTLED][-LONG:]
     if len(recent) < LONG or recent[-1]["spread"] < LEAST_SPREAD:
         return None
     diversity = [seen["diversity"] for seen in recent]
