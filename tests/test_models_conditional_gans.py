@@ -127,6 +127,12 @@ def test_codes_are_noise_beside_the_label_and_labels_are_drawn_evenly(name: str)
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
+def test_new_labels_are_small_beside_the_noise(name: str) -> None:
+    words = tiny(name, classes=100, label_dim=32).generator.labels.weight
+    assert words.std().item() == pytest.approx(0.2, rel=0.1)
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
 def test_images_of_labels_are_decoded_from_their_vectors(name: str) -> None:
     model = tiny(name).eval()
     assert capabilities(type(model)) == ("descends", "samples", "samples_by_label", "decodes", "has_prior")

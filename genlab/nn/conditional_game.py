@@ -14,11 +14,12 @@ from genlab.core.parameters import parameter
 from genlab.nn.game import GameParameters, Turn, TwoPlayerGame
 from genlab.nn.normal import normal_like
 
-LABEL_SPREAD = (
-    0.2  # of a new label's numbers: as large as the noise, they would drown it, and each class would have one image
-)
+LABEL_SPREAD = 0.2  # of the numbers that stand for a new label
+
 CONDITIONAL_DEPARTURES = (
     "A code is the noise beside the label's vector, [z, e(y)], so that a walk between two codes also walks between labels.",
+    "The vectors of labels start five times smaller than the noise: as large as the noise, they drowned it here, and each "
+    "class came to have a single image.",
     "Unlabelled images count as one class: the game is then the plain one.",
     "Images drawn without a label have labels drawn evenly, not as often as in the training images; while training, "
     "generated images have the labels of the real ones beside them.",
