@@ -34,7 +34,7 @@ PAIR = {"epochs": 80, "latent_dim": 32, "width": 8, "beta": 1.0, "batch_size": 3
 AVA = {"hidden": 48, "critic_hidden": 16, "batch_size": 32, "learning_rate": 3e-3, "epochs": 20, "preview_every": 20}
 
 GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
-DENSE_GAME = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16, "epochs": 120, "preview_every": 30}
+DENSE_GAME = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16, "epochs": 40, "batch_size": 16, "preview_every": 10}
 
 RECIPES = {
     "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
@@ -49,7 +49,7 @@ RECIPES = {
     "digits-wgan": Recipe("WGAN on digits", "wgan", "digits-28", "quick", {**GAME, "epochs": 14}),
     "digits-wgan-gp": Recipe("WGAN-GP on digits", "wgan_gp", "digits-28", "quick", {**GAME, "width": 12, "epochs": 12}),
     "digits-cdcgan": Recipe("Conditional DCGAN on digits", "cdcgan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 9, "preview_every": 3}),
-    "digits-infogan": Recipe("InfoGAN on digits", "info_gan", "digits-28", "quick", {**GAME, "width": 12, "epochs": 14}),
+    "digits-infogan": Recipe("InfoGAN on digits", "info_gan", "digits-28", "quick", {**GAME, "epochs": 14, "preview_every": 7}),
     "digits-stylegan": Recipe("StyleGAN on digits", "stylegan", "digits-28", "quick", {"width": 10, "epochs": 18, "preview_every": 4}),
     "digits-naive-bayes": Recipe("Naive Bayes on digits", "naive_bayes", "digits-28", "default", {}),
     "digits-multinomial": Recipe("Multinomial on small digits", "multinomial", "digits-8", "default", {"smoothing": 50}),
