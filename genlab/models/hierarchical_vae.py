@@ -72,8 +72,8 @@ CARD = Card(
         **{f"kl_{level}": Scalar(f"KL of level {level} (1 is the coarsest), nats an image; near 0 means that the level is ignored", "neither") for level in range(1, 5)},
     },
     presets={
-        "quick": {"epochs": 12, "batch_size": 64, "kl_warmup": 3.0, "free_bits": 5.0},
-        "default": {"epochs": 40, "batch_size": 64, "kl_warmup": 5.0, "free_bits": 5.0},
+        "quick": {"epochs": 12, "batch_size": 64, "kl_warmup": 3.0, "free_bits": 15.0},
+        "default": {"epochs": 40, "batch_size": 64, "kl_warmup": 5.0, "free_bits": 15.0},
         "paper": {"epochs": 400, "levels": 3, "latent_channels": 20, "width": 32, "batch_size": 200, "kl_warmup": 120.0},
     },
 )  # fmt: skip

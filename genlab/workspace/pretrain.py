@@ -69,7 +69,7 @@ RECIPES = {
         {"hidden": 128, "tied": True, "corruption": "masking", "corruption_amount": 0.2, "preview_every": 5},
     ),
     "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 128, "preview_every": 5}),
-    "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 14, "kl_warmup": 3.0, "preview_every": 2}),
+    "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 11, "kl_warmup": 3.0, "free_bits": 15.0, "preview_every": 2}),
     "digits-vae-gan": Recipe("VAE-GAN on digits", "vae_gan", "digits-28", "default", {"latent_dim": 10, "critic_hidden": 64, "epochs": 40, "preview_every": 8}),
     "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 128, "epochs": 40, "preview_every": 5}),
     "sprites-beta-vae": Recipe("β-VAE on sprites", "beta_vae", "sprites", "default", {"architecture": "conv", "preview_every": 10}),
