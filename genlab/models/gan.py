@@ -55,7 +55,7 @@ CARD = Card(
     ),
     scalars=GAME_SCALARS,
     presets={
-        "quick": {"epochs": 30, "batch_size": 32, "average": 0.99, "learning_rate": 1e-3, "critic_learning_rate": 5e-4},
+        "quick": {"epochs": 20, "batch_size": 32, "average": 0.99, "learning_rate": 1e-3, "critic_learning_rate": 5e-4},
         "default": {"epochs": 60, "batch_size": 64},
         "paper": {"epochs": 200, "batch_size": 100, "loss": "minimax", "batch_norm": False, "latent_dim": 100},
     },
