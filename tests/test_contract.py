@@ -20,6 +20,7 @@ from genlab.core.capabilities import (
     Classifies,
     Decodes,
     Descends,
+    Embeds,
     Encodes,
     EncodesNormal,
     Fits,
@@ -132,11 +133,15 @@ def test_builds_and_takes_a_step_or_says_which_sizes_it_takes(name: str, shape: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_unlabelled_images_are_enough(name: str) -> None:
+def test_unlabelled_images_are_enough_or_are_refused_in_words(name: str) -> None:
     shape = smallest_shape(name)
     data = ArrayBatches(images_of(shape, 24), None, {"train": np.arange(24)})
-    finished = epochs_of(small(name, shape, classes=0), data, 1)
-    assert np.isfinite(finished[-1].scalars["loss"])
+    with contextlib.suppress(BadInputError):
+        finished = epochs_of(small(name, shape, classes=0), data, 1)
+        assert np.isfinite(finished[-1].scalars["loss"])
+        return
+    with pytest.raises(BadInputError, match="labels"):  # what learns from labels alone says so at once
+        small(name, shape, classes=0)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if issubclass(find(name).model, Descends)])
@@ -206,6 +211,8 @@ def outputs(model: Model) -> dict[str, Tensor]:
             told["sample_labels"] = lambda: model.sample_labels(torch.tensor([0, 1, 2]), generator=generator())
         if isinstance(model, Encodes):
             told["mean"] = lambda: model.encode(images).mean
+        if isinstance(model, Embeds):
+            told["embedding"] = lambda: model.embed(images)
         if isinstance(model, EncodesNormal):
             told["log_var"] = lambda: model.encode(images).log_var
         if isinstance(model, HasPrior):
@@ -242,6 +249,9 @@ def test_outputs_are_finite_of_the_right_shape_and_repeatable(name: str) -> None
         assert torch.equal(value, second[key]), key
         if key in shapes:
             assert tuple(value.shape) == shapes[key], key
+    if "embedding" in first:
+        assert first["embedding"].shape == (6, model.latent_dim)
+        torch.testing.assert_close(first["embedding"].norm(dim=1), torch.ones(6))
     if "kl" in first:
         assert (first["kl"] >= 0).all()
     if "classify" in first:

@@ -89,6 +89,14 @@ class EncodesNormal(Encodes):
     """Maps each image to a diagonal normal over codes: `log_var` is never None."""
 
 
+class Embeds(Encodes):
+    """Maps images to unit vectors that lie near one another where two images show the same thing."""
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit vectors (N, D) of images (N, C, H, W) in [0, 1]; deterministic."""
+
+
 class Decodes(ABC):
     """Maps codes to images."""
 
@@ -175,6 +183,7 @@ CAPABILITIES: dict[str, type] = {
     "samples_by_label": SamplesByLabel,
     "encodes": Encodes,
     "encodes_normal": EncodesNormal,
+    "embeds": Embeds,
     "decodes": Decodes,
     "has_prior": HasPrior,
     "scores": Scores,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -16,10 +16,12 @@ from genlab.core.shapes import Shape
 class Model(nn.Module):
     """A module that knows what it was built for; what it can do is told by its capabilities.
 
-    Subclasses set `Parameters` and build their layers in `__init__(shape, classes, parameters)`.
+    Subclasses set `Parameters` and build their layers in `__init__(shape, classes, parameters)`. The labels of their
+    batches are classes, or identities where `learns_from` says so: the single things that several images show.
     """
 
     Parameters: ClassVar[type[declared.Parameters]]
+    learns_from: ClassVar[Literal["classes", "identities"]] = "classes"
 
     def __init__(self, shape: Shape, classes: int, parameters: declared.Parameters) -> None:
         super().__init__()

@@ -57,15 +57,15 @@ class TrainingSettings(Parameters):
         maximum=10,
         advanced=True,
     )
-    augmentation: Literal["none", "mirror", "shift", "affine", "mirror_affine"] = parameter(
+    augmentation: Literal["none", "mirror", "shift", "affine", "mirror_affine", "photograph"] = parameter(
         "none",
         "How training images are varied, for small sets: mirrored left to right (not for letters and digits), shifted, "
-        "or shifted, turned and scaled.",
+        "or shifted, turned and scaled; photograph does all of it, and adds perspective and a slight tint.",
         advanced=True,
     )
     augmentation_amount: float = parameter(
         0.1,
-        "How far: the largest shift as a part of the side, change of scale, and turn as a part of a quarter turn.",
+        "How far: the largest shift as a part of the side, change of scale and of colour, and turn as a part of a quarter turn.",
         minimum=0,
         maximum=0.5,
         advanced=True,

@@ -187,22 +187,31 @@ class ImageSet:
         return {file.stem.removeprefix("factor-"): self._array(file.stem) for file in files}
 
     @cached_property
+    def identities(self) -> np.ndarray | None:
+        """Numbers (N,) of what each image shows: the factor "identity" where it is known, else the label; or None."""
+        known = self.factors.get("identity")
+        return self.labels if known is None else known.astype(np.int64)
+
+    @cached_property
     def splits(self) -> dict[str, np.ndarray]:
         """Indices of "train" and "validation"; duplicates are on the same side."""
         validation = self._array("validation")
         return {"train": np.flatnonzero(~validation), "validation": np.flatnonzero(validation)}
 
-    def batches(self) -> ArrayBatches:
-        """The set as a training loop takes it."""
-        from genlab.data.loader import ArrayBatches
+    def batches(self, labels: Literal["classes", "identities"] = "classes") -> ArrayBatches:
+        """The set as a training loop takes it: labelled by class, or by identity with several images of each a batch."""
+        from genlab.data.loader import ArrayBatches, IdentityBatches
 
-        return ArrayBatches(np.asarray(self.images), self.labels, self.splits, len(self.class_names))
+        images, classes = np.asarray(self.images), len(self.class_names)
+        if labels == "identities":
+            return IdentityBatches(images, self.identities, self.splits, classes)
+        return ArrayBatches(images, self.labels, self.splits, classes)
 
-    def batches_with(self, second: ImageSet | None) -> Batches:
+    def batches_with(self, second: ImageSet | None, labels: Literal["classes", "identities"] = "classes") -> Batches:
         """The set as a training loop takes it, beside a second, unpaired one where the model learns from two."""
         from genlab.data.loader import PairedBatches
 
-        return self.batches() if second is None else PairedBatches(self.batches(), second.batches())
+        return self.batches(labels) if second is None else PairedBatches(self.batches(labels), second.batches())
 
     def tensor(self, indices: np.ndarray | Sequence[int] | None = None) -> torch.Tensor:
         """Images (N, C, H, W) float32 in [0, 1], all of them or those at `indices`."""
@@ -221,6 +230,16 @@ class ImageSet:
             raise BadInputError(
                 f"Image set {self.name!r} has only one distinct image, and training needs at least "
                 f"{FEWEST_TO_TRAIN}; add more images and import again."
+            )
+
+    def check_identities(self) -> None:
+        """Raise `BadInputError` for a set in which no two images of one identity stand against one of another."""
+        shown = self.identities
+        counts = np.array([]) if shown is None else np.unique(shown[self.splits["train"]], return_counts=True)[1]
+        if len(counts) < 2 or counts.max() < 2:
+            raise BadInputError(
+                f"Image set {self.name!r} does not say which images show the same: learning that takes at least two "
+                "labels, one of them on two training images; import the images in one folder for each thing they show."
             )
 
     def check_pair(self, second: ImageSet) -> None:

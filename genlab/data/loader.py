@@ -12,6 +12,8 @@ from genlab.core.errors import BadInputError
 from genlab.core.seeding import derived_seed
 from genlab.core.shapes import Shape
 
+TOGETHER = 4  # images of one identity that are dealt side by side
+
 
 class ArrayBatches:
     """Batches over one array of 8-bit images (N, C, H, W), in memory or memory-mapped.
@@ -48,9 +50,13 @@ class ArrayBatches:
 
     def epoch(self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0) -> Iterator[Batch]:
         """Shuffled training batches of one epoch, the last one possibly smaller."""
-        order = shuffled(self.count("train"), self.count("train"), derived_seed(seed, epoch))
+        order = self.shuffle("train", derived_seed(seed, epoch))
         for step in range(skip, self.steps(batch_size)):
             yield self.take("train", order[step * batch_size : (step + 1) * batch_size], device)
+
+    def shuffle(self, split: str, seed: int) -> np.ndarray:
+        """The places of a split, each once, in an order that follows from a seed."""
+        return shuffled(self.count(split), self.count(split), seed)
 
     def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:
         """A split from first to last."""
@@ -73,6 +79,30 @@ class ArrayBatches:
         if self._labels is not None:
             labels = torch.from_numpy(self._labels[indices].astype(np.int64)).to(device)
         return Batch(images.to(torch.float32).div_(255), labels)
+
+
+class IdentityBatches(ArrayBatches):
+    """Batches that hold several images of an identity side by side, so that every anchor finds a positive.
+
+    `labels` number identities. An epoch deals each image once, in groups of up to `TOGETHER` images of one identity:
+    a batch of B images holds about B / `TOGETHER` identities.
+
+    >>> images, identities = np.zeros((8, 1, 8, 8), dtype=np.uint8), np.array([0, 1] * 4)
+    >>> data = IdentityBatches(images, identities, {"train": np.arange(8)})
+    >>> [len(set(batch.labels.tolist())) for batch in data.epoch(0, 0, TOGETHER, torch.device("cpu"))]
+    [1, 1]
+    """
+
+    def shuffle(self, split: str, seed: int) -> np.ndarray:
+        """The places of a split, each once: groups of one identity in an order that follows from a seed."""
+        assert self._labels is not None
+        return together(self._labels[self._splits[split]], TOGETHER, seed)
+
+    def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:
+        """A split in one fixed order of such groups: from first to last a sorted set would show one identity at a time."""
+        order = self.shuffle(split, 0) if self.count(split) else np.empty(0, dtype=np.int64)
+        for start in range(0, len(order), batch_size):
+            yield self.take(split, order[start : start + batch_size], device)
 
 
 class PairedBatches:
@@ -147,3 +177,20 @@ def shuffled(count: int, total: int, seed: int) -> np.ndarray:
     generator = torch.Generator().manual_seed(seed)
     rounds = [torch.randperm(count, generator=generator) for _ in range(max(1, -(-total // max(1, count))))]
     return torch.cat(rounds)[:total].numpy()
+
+
+def together(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Places of `labels` (N,), each once, so that equal ones stand side by side in groups of up to `size`.
+
+    Who is grouped with whom, and the order of the groups, follow from the seed.
+
+    >>> labels = np.array([7, 3, 7, 3])
+    >>> labels[together(labels, 2, seed=0)].tolist() in ([3, 3, 7, 7], [7, 7, 3, 3])
+    True
+    """
+    order = shuffled(len(labels), len(labels), seed)
+    order = order[np.argsort(labels[order], kind="stable")]
+    rank = np.arange(len(order)) - np.searchsorted(labels[order], labels[order])  # among the images of its identity
+    group = np.cumsum(rank % size == 0) - 1
+    places = shuffled(group[-1] + 1, group[-1] + 1, derived_seed(seed, 1))
+    return order[np.argsort(places[group], kind="stable")]

@@ -101,7 +101,7 @@ class Worker:
         second = find_images(config.second, folder) if config.second else None
         seed_everything(settings.seed)
         model = find(config.model).create(images.shape, len(images.class_names), **parameters)
-        training = Training(model, images.batches_with(second), settings)
+        training = Training(model, images.batches_with(second, model.learns_from), settings)
         self._go_on(training)
         return training
 

@@ -41,11 +41,7 @@ def triplet_loss(
         )
     if mining not in ("semi_hard", "batch_all"):
         raise UnknownNameError("mining", mining, ("semi_hard", "batch_all"))
-    distances = pairwise_distances(embeddings, squared)
-    same = labels[:, None] == labels
-    anchors, positives = (same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
-    near = distances[anchors, positives][:, None]
-    to_all, negative = distances[anchors], ~same[anchors]  # one row for each positive pair: (P, N)
+    near, to_all, negative = _positive_pairs(pairwise_distances(embeddings, squared), labels)
     farther = negative & (to_all > near)
     if mining == "batch_all":
         mined = farther & (to_all < near + margin)
@@ -56,6 +52,36 @@ def triplet_loss(
     has_negative = negative.any(1)
     losses = (near[:, 0] - chosen + margin).clamp(min=0)[has_negative]
     return losses.sum() / max(1, len(losses))
+
+
+def triplet_statistics(embeddings: Tensor, labels: Tensor, margin: float = 0.6) -> dict[str, Tensor]:
+    """How all triplets of a batch lie, as scalars: what a loss that stands still does not tell.
+
+    `active` is the share with d(a, n) < d(a, p) + margin, `semi_hard` that with d(a, p) < d(a, n) besides;
+    `positive_distance` and `negative_distance` are means over pairs with one label and with two. Each is 0 where
+    there is nothing to count.
+
+    >>> points, labels = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
+    >>> {name: round(value.item(), 2) for name, value in triplet_statistics(points, labels).items()}
+    {'active': 1.0, 'semi_hard': 0.5, 'positive_distance': 1.0, 'negative_distance': 1.0}
+    """
+    distances = pairwise_distances(embeddings)
+    near, to_all, negative = _positive_pairs(distances, labels)
+    active = negative & (to_all < near + margin)
+    differ = labels[:, None] != labels
+    return {
+        "active": active.sum() / negative.sum().clamp(min=1),
+        "semi_hard": (active & (to_all > near)).sum() / negative.sum().clamp(min=1),
+        "positive_distance": near.sum() / max(1, len(near)),
+        "negative_distance": (distances * differ).sum() / differ.sum().clamp(min=1),
+    }
+
+
+def _positive_pairs(distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of P pairs with one label: their distance (P, 1), that of the first to all (P, N), and who has another label (P, N)."""
+    same = labels[:, None] == labels
+    anchors, positives = (same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
+    return distances[anchors, positives][:, None], distances[anchors], ~same[anchors]
 
 
 def pairwise_distances(embeddings: Tensor, squared: bool = False) -> Tensor:

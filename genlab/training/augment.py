@@ -33,20 +33,29 @@ def vary(images: Tensor, kind: str, amount: float, draws: torch.Generator) -> Te
 
     "mirror": left to right with probability ½. "shift": by whole pixels, up to `amount` of each side. "affine":
     shifted so, turned by up to `amount` of a quarter turn, and scaled by e^u with |u| ≤ `amount`; "mirror_affine": both.
+    "photograph": both, seen aslant, and each colour channel multiplied by 1 + u.
     `draws` lives on the processor, so that every device moves images alike.
 
     >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
     >>> vary(image, "shift", 0.0, torch.Generator()).equal(image)
     True
     """
-    if kind.startswith("mirror"):
+    if kind.startswith(("mirror", "photograph")):
         turned = torch.rand(len(images), 1, 1, 1, generator=draws) < 0.5
         images = torch.where(turned.to(images.device), images.flip(3), images)
     if kind == "shift":
         return _shift(images, amount, draws)
     if kind.endswith("affine"):
         return _affine(images, amount, draws)
+    if kind == "photograph":
+        return _tinted(_affine(images, amount, draws, aslant=True), amount, draws)
     return images
+
+
+def _tinted(images: Tensor, amount: float, draws: torch.Generator) -> Tensor:
+    """Each channel of each image times 1 + u with |u| ≤ `amount`, as another light would have it; at most 1."""
+    gains = 1 + amount * (2 * torch.rand(*images.shape[:2], 1, 1, generator=draws) - 1)
+    return (images * gains.to(images)).clamp(max=1)
 
 
 def _shift(images: Tensor, amount: float, draws: torch.Generator) -> Tensor:
@@ -63,8 +72,11 @@ def _places(count: int, size: int, amount: float, draws: torch.Generator) -> Ten
     return (torch.arange(size) + moves).clamp_(0, size - 1)
 
 
-def _affine(images: Tensor, amount: float, draws: torch.Generator) -> Tensor:
-    """Turned about the centre, scaled and shifted, between pixels by linear interpolation."""
+def _affine(images: Tensor, amount: float, draws: torch.Generator, *, aslant: bool = False) -> Tensor:
+    """Turned about the centre, scaled and shifted, between pixels by linear interpolation.
+
+    `aslant` divides the place (x, y) that is read by 1 + g·x + h·y with |g|, |h| ≤ `amount`/2: a view in perspective.
+    """
     turn, scale, right, down = (2 * torch.rand(4, len(images), generator=draws) - 1) * amount
     angle, scale = turn * math.pi / 2, torch.exp(scale)
     height, width = images.shape[2:]
@@ -74,4 +86,8 @@ def _affine(images: Tensor, amount: float, draws: torch.Generator) -> Tensor:
         (cosine, -sine * height / width, 2 * right, sine * width / height, cosine, 2 * down), dim=1
     ).reshape(-1, 2, 3)
     grid = F.affine_grid(matrix.to(images), list(images.shape), align_corners=False)
+    if aslant:
+        tilt = (torch.rand(len(images), 1, 1, 2, generator=draws) - 0.5) * amount
+        straight = F.affine_grid(torch.eye(2, 3)[None], [1, 1, height, width], align_corners=False)
+        grid = grid / (1 + (straight * tilt).sum(3, keepdim=True).to(images))
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

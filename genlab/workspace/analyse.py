@@ -32,6 +32,7 @@ INSTEAD = {
     "samples_by_label": "a model that was trained with labels, such as naive Bayes",
     "encodes": "a model with an encoder, such as a VAE",
     "encodes_normal": "a model whose codes have a variance, such as a VAE",
+    "embeds": "a model that learned which images show the same, such as recognition",
     "decodes": "a model with a decoder, such as a VAE or a GAN",
     "has_prior": "a model with a prior over codes, such as a VAE or a GAN",
     "scores": "a model with an exact likelihood, such as naive Bayes",

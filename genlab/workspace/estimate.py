@@ -51,7 +51,8 @@ def estimate(
         network = find(model).create(images.shape, len(images.class_names), **parameters)
         fits, train = isinstance(network, Fits), images.splits["train"]
         few = train[:FEW] if fits else train
-        data = ArrayBatches(images.images, images.labels, {"train": few}, len(images.class_names))
+        labelled = images.identities if network.learns_from == "identities" else images.labels
+        data = ArrayBatches(images.images, labelled, {"train": few}, len(images.class_names))
         other = second and ArrayBatches(second.images, None, {"train": second.splits["train"]})
         trial = Training(
             network,

@@ -79,6 +79,8 @@ class Workspace:
         parameters, settings = self.plan(model, preset, values)
         images, other = self._sets(entry, data, second)
         images.check_trainable()
+        if entry.model.learns_from == "identities":
+            images.check_identities()
         import torch
 
         with torch.random.fork_rng():
