@@ -122,6 +122,16 @@ def test_a_tied_model_survives_copying_and_loading() -> None:
     assert not torch.equal(twin.decode(codes), model.decode(codes))
 
 
+def test_batch_norm_stands_between_the_layers_and_not_with_tied_weights() -> None:
+    model = build("autoencoder", batch_norm=True)
+    assert [type(layer).__name__ for layer in model.modules()].count("BatchNorm1d") == 2  # one on each side
+    images = some_images(8)
+    hidden = model.encoder[0][1][:2](images.flatten(1))  # dense layer, then normalisation
+    torch.testing.assert_close(hidden.mean(0), torch.zeros_like(hidden[0]), rtol=0, atol=1e-9)
+    with pytest.raises(BadInputError, match="set batch_norm to false, or tied to false"):
+        genlab.create("autoencoder", (1, 8, 8), tied=True, batch_norm=True)
+
+
 def test_tied_convolutions_are_refused() -> None:
     with pytest.raises(BadInputError, match="Tied weights need dense layers; set architecture to mlp"):
         genlab.create("autoencoder", (1, 8, 8), tied=True, architecture="conv")

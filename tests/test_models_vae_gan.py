@@ -178,3 +178,13 @@ def test_it_trains_in_mixed_precision() -> None:
         for index in range(2):
             logged = model.training_step(Batch(images(index).float(), None), Step(index, 0, 2), minimise)
     assert all(torch.isfinite(value) for value in {**logged, **minimise.take_losses()}.values())
+
+
+def test_dropout_acts_on_encoder_and_decoder_in_training_alone() -> None:
+    torch.manual_seed(0)
+    model = genlab.create("vae_gan", (1, 8, 8), latent_dim=4, dropout=0.5, batch_norm=False)
+    images = torch.rand(6, 1, 8, 8)
+    codes = torch.randn(6, 4)
+    for network, given in ((model.encoder, images), (model.decoder, codes)):
+        assert not torch.equal(network.train()(given), network(given))
+        assert torch.equal(network.eval()(given), network(given))

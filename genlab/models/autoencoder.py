@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 import torch
@@ -82,6 +82,7 @@ class AutoencoderParameters(Parameters):
     weight_decay: float = parameter(
         0.0, "Weight of the squared weights in the loss.", minimum=0, maximum=10, symbol=r"\lambda"
     )
+    batch_norm: bool = parameter(False, "Batch normalisation between the layers (not with tied weights).")
     dropout: float = parameter(0.0, "Part of the hidden units switched off while training.", minimum=0, maximum=0.95)
     corruption: Corruption = parameter("none", "Noise on the input; the target stays clean.")
     corruption_amount: float = parameter(0.3, "Strength of that noise.", minimum=0, maximum=1)
@@ -91,6 +92,10 @@ class AutoencoderParameters(Parameters):
     def _only_dense_layers_are_tied(self) -> AutoencoderParameters:
         if self.tied and self.architecture != "mlp":
             raise ValueError("Tied weights need dense layers; set architecture to mlp, or tied to false.")
+        if self.tied and self.batch_norm:
+            raise ValueError(
+                "Tied weights run the very same layers backwards; set batch_norm to false, or tied to false."
+            )
         return self
 
 
@@ -123,17 +128,14 @@ class Autoencoder(Model, Descends, Encodes, Decodes):
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
         self.latent_dim = p.latent_dim
-        features, count = image_features(
-            p.architecture, self.shape, p.hidden, p.width, depth=p.depth, dropout=p.dropout
-        )
+        between: dict[str, Any] = {"depth": p.depth, "batch_norm": p.batch_norm, "dropout": p.dropout}
+        features, count = image_features(p.architecture, self.shape, p.hidden, p.width, **between)
         self.encoder = nn.Sequential(features, nn.Linear(count, p.latent_dim))
         if p.tied:
             layers = [module for module in self.encoder.modules() if isinstance(module, nn.Linear)]
             self.decoder: nn.Module = TiedDecoder(layers, self.shape, p.dropout)
         else:
-            self.decoder = image_decoder(
-                p.architecture, self.shape, p.latent_dim, p.hidden, p.width, depth=p.depth, dropout=p.dropout
-            )
+            self.decoder = image_decoder(p.architecture, self.shape, p.latent_dim, p.hidden, p.width, **between)
 
     def encode(self, images: Tensor) -> Point:
         """The codes of images: points (N, latent_dim) without a variance."""

@@ -18,14 +18,7 @@ from genlab.core.model import Model
 from genlab.core.parameters import parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.convolutional_game import (
-    CONVOLUTIONAL_DEPARTURES,
-    ConvolutionalParameters,
-    Critic,
-    Generator,
-    initialise,
-    refuse_small,
-)
+from genlab.nn import convolutional_game as convolutional
 from genlab.nn.game import GAME_SCALARS, Turn, TwoPlayerGame
 from genlab.nn.latent_codes import Guess, draw_codes, guess_of, information
 from genlab.nn.normal import Point, normal_like
@@ -38,7 +31,7 @@ CARD = Card(
     link="https://arxiv.org/abs/1606.03657",
     summary=(
         "The noise of a GAN means nothing in particular. InfoGAN adds a few codes to it (a category, some numbers) and a "
-        "second reader Q beside the discriminator, which must guess the codes from the image. Generator and Q are paid "
+        "second reader Q beside the discriminator, which must guess the codes from the image. convolutional.Generator and Q are paid "
         "for the information that gets through. Without ever seeing a label, the category often comes to be the class of "
         "the image, and the numbers its slant or its width: traverse them, and look at the map of the guessed codes."
     ),
@@ -49,7 +42,7 @@ CARD = Card(
         Equation("Q", r"Q(c_1|x)=\mathrm{softmax},\quad Q(c_j|x)=\mathcal N(\mu_j(x),\sigma_j^2(x))", "[1] 6"),
     ),
     departures=(
-        *CONVOLUTIONAL_DEPARTURES,
+        *convolutional.CONVOLUTIONAL_DEPARTURES,
         "Q shares all convolutions with the discriminator, as in the paper; Q's own layers belong to the discriminator's "
         "player, whose loss is L_D − λ L_I on generated images, so that the bound shapes the shared convolutions too (the "
         "authors' program does the same; (6) alone does not say).",
@@ -75,7 +68,7 @@ CARD = Card(
 )  # fmt: skip
 
 
-class InfoGANParameters(ConvolutionalParameters):
+class InfoGANParameters(convolutional.ConvolutionalParameters):
     """The game, its players, and the codes that must be readable."""
 
     latent_dim: int = parameter(32, "Dimensions of the noise z beside the codes.", minimum=1, maximum=1024, symbol="d")
@@ -98,21 +91,21 @@ class InfoGAN(Model, TwoPlayerGame, Encodes):
 
     Parameters = InfoGANParameters
     p: InfoGANParameters
-    critic: Critic
+    critic: convolutional.Critic
 
     def __init__(self, shape: Shape, classes: int, parameters: InfoGANParameters) -> None:
         super().__init__(shape, classes, parameters)
-        refuse_small(shape, "InfoGAN")
+        convolutional.refuse_small(shape, "InfoGAN")
         self.p = p = parameters
         self.latent_dim = p.latent_dim + p.categories + p.continuous
-        self.generator = Generator(shape, p.width, self.latent_dim)
-        self.critic = Critic(shape, p.width, batch_norm=p.normalised)
+        self.generator = convolutional.Generator(shape, p.width, self.latent_dim)
+        self.critic = convolutional.Critic(shape, p.width, batch_norm=p.normalised)
         self.recogniser = nn.Sequential(
             nn.Linear(self.critic.layers.features, p.recogniser_hidden),
             nn.LeakyReLU(0.2),
             nn.Linear(p.recogniser_hidden, p.categories + 2 * p.continuous),
         )
-        self.apply(initialise)
+        self.apply(convolutional.initialise)
         self.begin()
 
     def sample_prior(self, count: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:

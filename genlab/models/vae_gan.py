@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,9 @@ class VAEGANParameters(Parameters):
         1.0, "Weight of the KL term in the encoder's loss.", minimum=0, maximum=100, symbol=r"\beta"
     )
     batch_norm: bool = parameter(True, "Batch normalisation in encoder and decoder.")
+    dropout: float = parameter(
+        0.0, "Part of the hidden units of encoder and decoder switched off while training.", minimum=0, maximum=0.95
+    )
     normalise_codes: bool = parameter(
         False, "Batch normalisation of mean and log-variance too (the paper's; codes then depend on the batch).", advanced=True
     )  # fmt: skip
@@ -132,11 +135,12 @@ class VAEGAN(Model, Descends, NormalLatent):
         self.p = p = parameters
         d = self.latent_dim = p.latent_dim
         hidden = min(d * d, p.hidden_limit)
-        features, count = image_features(p.architecture, shape, hidden, p.width, batch_norm=p.batch_norm)
+        between: dict[str, Any] = {"batch_norm": p.batch_norm, "dropout": p.dropout}
+        features, count = image_features(p.architecture, shape, hidden, p.width, **between)
         self.encoder = nn.Sequential(features, nn.Linear(count, 2 * d))
         if p.normalise_codes:
             self.encoder.append(nn.BatchNorm1d(2 * d))
-        self.decoder = image_decoder(p.architecture, shape, d, hidden, p.width, batch_norm=p.batch_norm)
+        self.decoder = image_decoder(p.architecture, shape, d, hidden, p.width, **between)
         self.features, count = image_features(p.architecture, shape, p.critic_hidden, p.width, slope=0.2)
         self.verdict = nn.Linear(count, 1)
 
