@@ -17,11 +17,24 @@ class Equation(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """What a logged number means, which way is better, and the value to which theory leads, where there is one."""
+    """What a logged number means, which way is better, and the value to which theory leads, where there is one.
+
+    `when` names a parameter and the values of it under which the guide holds; without it the guide always does.
+    """
 
     meaning: str
     direction: Literal["lower", "higher", "neither"] = "lower"
     guide: float | None = None
+    when: tuple[str, tuple[str, ...]] | None = None
+
+    def guide_under(self, parameters: Mapping[str, Any]) -> float | None:
+        """The guide of a model with these parameters, or None where it does not hold.
+
+        >>> Scalar("D(x)", "neither", 0.5, ("loss", ("minimax",))).guide_under({"loss": "hinge"}) is None
+        True
+        """
+        holds = self.when is None or parameters.get(self.when[0], self.when[1][0]) in self.when[1]
+        return self.guide if holds else None
 
 
 class Example(NamedTuple):

@@ -31,7 +31,7 @@ CARD = Card(
     link="https://arxiv.org/abs/1606.03657",
     summary=(
         "The noise of a GAN means nothing in particular. InfoGAN adds a few codes to it (a category, some numbers) and a "
-        "second reader Q beside the discriminator, which must guess the codes from the image. convolutional.Generator and Q are paid "
+        "second reader Q beside the discriminator, which must guess the codes from the image. Generator and Q are paid "
         "for the information that gets through. Without ever seeing a label, the category often comes to be the class of "
         "the image, and the numbers its slant or its width: traverse them, and look at the map of the guessed codes."
     ),

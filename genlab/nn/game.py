@@ -27,12 +27,13 @@ from genlab.nn.ema import MovingAverage
 from genlab.nn.normal import StandardNormalPrior
 from genlab.nn.optimisers import adam
 
+LOGARITHMIC = ("loss", ("minimax", "non_saturating"))  # the losses in which D is a probability
 GAME_SCALARS = {
     "loss": Scalar("Both players' losses added; in a game it need not fall", "neither"),
-    "loss_discriminator": Scalar("What the discriminator minimises; log 4 = 1.386 when it can only guess (minimax, non-saturating), 0 would be a sure discriminator", "neither", math.log(4)),
+    "loss_discriminator": Scalar("What the discriminator minimises; log 4 = 1.386 when it can only guess (minimax, non-saturating), 0 would be a sure discriminator", "neither", math.log(4), LOGARITHMIC),
     "loss_generator": Scalar("What the generator minimises; on steps where it does not move, its value on the images just judged", "neither"),
-    "d_real": Scalar("D(x), mean over real images: a probability, ½ at the optimum (minimax, non-saturating); otherwise the raw score", "neither", 0.5),
-    "d_fake": Scalar("D(G(z)), mean over generated images: as D(x); the two meet when the discriminator cannot tell", "neither", 0.5),
+    "d_real": Scalar("D(x), mean over real images: a probability, ½ at the optimum (minimax, non-saturating); otherwise the raw score", "neither", 0.5, LOGARITHMIC),
+    "d_fake": Scalar("D(G(z)), mean over generated images: as D(x); the two meet when the discriminator cannot tell", "neither", 0.5, LOGARITHMIC),
     "gradient_penalty": Scalar("E(‖∇D(x̂)‖ − 1)²; 0 when the critic is 1-Lipschitz along the lines between real and fake", guide=0.0),
     "r1": Scalar("E‖∇D(x)‖² at real images; small when the discriminator is flat there"),
     "distance": Scalar("E D(x) − E D(G(z)), the critic's estimate of the distance between real and generated images, in its own units", guide=0.0),

@@ -77,8 +77,10 @@ def marks(events: Sequence[Event], found: Sequence[Point], axis: str) -> list[Ma
 def guides(run: genlab.Run, terms: Sequence[str]) -> dict[str, float]:
     """The values to which theory leads the terms, where the model's card knows them."""
     entry = get_models().get(run.config.model)
-    scalars = entry.card.scalars if entry else {}
-    levels = {term: scalars[term].guide for term in terms if term in scalars}
+    if entry is None:
+        return {}
+    scalars, chosen = entry.card.scalars, {**run.config.parameters, **entry.fixed}
+    levels = {term: scalars[term].guide_under(chosen) for term in terms if term in scalars}
     return {term: level for term, level in levels.items() if level is not None}
 
 
