@@ -5,7 +5,16 @@
 0.0
 """
 
-from genlab.metrics import classification, disentanglement, fidelity, latent, likelihood, reconstruction, sampling
+from genlab.metrics import (
+    classification,
+    disentanglement,
+    fidelity,
+    latent,
+    likelihood,
+    recognition,
+    reconstruction,
+    sampling,
+)
 from genlab.metrics.balance import balance_baselines, balance_metric, balance_report
 from genlab.metrics.registry import METRICS, Measurement, Metric, applicable, evaluate
 from genlab.metrics.subject import Subject
@@ -25,6 +34,7 @@ __all__ = [
     "fidelity",
     "latent",
     "likelihood",
+    "recognition",
     "reconstruction",
     "sampling",
 ]

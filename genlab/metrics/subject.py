@@ -57,6 +57,18 @@ class Subject:
         return posterior(self.model, self.images)
 
     @cached_property
+    def embeddings(self) -> np.ndarray:
+        """Unit vectors (N, D) of the images."""
+        from genlab.nn.inference import through
+
+        return through(self.model, self.model.embed, self.images)
+
+    @property
+    def identities(self) -> np.ndarray:
+        """Numbers (N,) of what each image shows: the factor "identity" where it is known, else the label."""
+        return np.asarray(self.factors.get("identity", self.labels))
+
+    @cached_property
     def reconstructions(self) -> np.ndarray:
         """The images from their mean codes."""
         from genlab.nn.inference import through
