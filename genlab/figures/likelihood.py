@@ -24,8 +24,12 @@ def likelihood_histogram(
     title: str,
     span_of: Sequence[str] = (),
     marked: Mapping[str, float] | None = None,
+    unit: str = "nats",
+    counted: str = "images",
 ) -> Figure:
     """Shares of each set's images by their log-likelihood (N,) in common bins; `marked` are single images.
+
+    Other numbers than likelihoods have another `unit`, and of other things than images `counted` names them.
 
     The bins span the sets named in `span_of` (default: all of them) but for their outermost hundredth; what lies
     beyond is counted in the first and the last bin.
@@ -42,16 +46,16 @@ def likelihood_histogram(
         highest = max(highest, float(shares.max()))
         figure.add_bar(
             x=middles, y=shares, name=name, marker_color=colour(PLACES.get(name, 2)), opacity=0.6, width=np.diff(edges),
-            hovertemplate=f"{name}<br>%{{y:.1%}} at %{{x:,.5g}} nats<extra></extra>",
+            hovertemplate=f"{name}<br>%{{y:.1%}} at %{{x:,.5g}} {unit}<extra></extra>",
         )  # fmt: skip
     for place, (name, value) in enumerate((marked or {}).items()):
         at = float(np.clip(value, edges[0], edges[-1]))
         line = {"color": colour(place + 3), "width": 3, "dash": "dash"}
         figure.add_scatter(
             x=[at, at], y=[0, highest], mode="lines", name=name, line=line,
-            hovertemplate=f"{name}<br>{value:,.5g} nats<extra></extra>",
+            hovertemplate=f"{name}<br>{value:,.5g} {unit}<extra></extra>",
         )  # fmt: skip
-    styled(figure, x=title, y="share of the images")
+    styled(figure, x=title, y=f"share of the {counted}")
     figure.update_layout(barmode="overlay", bargap=0)
     return figure.update_yaxes(tickformat=".0%", rangemode="tozero")
 

