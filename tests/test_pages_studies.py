@@ -1,0 +1,77 @@
+"""The Studies page: an empty laboratory, a study that was computed, and the button that starts one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import genlab
+from genlab.studies import Cell, Chart, Entry, Line, Report, Result, Study, Table, find_study
+from genlab.workspace.studies import StudyRun
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def opened(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params.update(query)
+    app.run()
+    app.switch_page("pages/studies.py").run()
+    assert not app.exception
+    assert not [error.value for error in app.error]
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.info, *app.title])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_it_says_what_the_study_asks_and_that_nothing_is_measured(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, bool, int]] = []
+    monkeypatch.setattr(StudyRun, "start", lambda self, jobs=1: started.append((self.study.name, self.quick, jobs)))
+    app = opened(study="vae-gan-batchnorm")
+    assert find_study("vae-gan-batchnorm").question in said(app)
+    assert "Nothing is measured yet" in said(app)
+    app.button(key="start-study").click().run()
+    assert started == [("vae-gan-batchnorm", True, 2)]
+
+
+def test_a_report_links_its_numbers_to_their_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = _computed()
+    StudyRun(genlab.Workspace(), study, quick=True).run()
+    monkeypatch.setattr("genlab.studies.studies", lambda: {study.name: study})
+    shown = said(opened(study=study.name))
+    assert "- It is 7." in shown
+    assert "[7](/runs?run=run-a)" in shown
+    assert "[7.5](/compare?runs=run-a&runs=run-b)" in shown
+    assert "1 of 1 runs on Digits 8x8" in shown
+
+
+def _computed() -> Study:
+    """A study that needs no run: one number, in a table and a chart."""
+
+    def grid(quick: bool, images: int) -> Sequence[Cell]:
+        return [Cell({"number": 7}, "")]
+
+    def conclude(results: Sequence[Result], open_run: Callable[[str], Any]) -> Report:
+        row = (Entry("one"), Entry("7", ("run-a",)), Entry("7.5", ("run-a", "run-b")))
+        line = Line("ours", (1.0, 2.0), (7.0, 8.0), (0.1, 0.1))
+        chart = Chart("Numbers", "x", "y", (line, Line("printed, ours", (1.0, 2.0), (6.0, 8.0), printed=True)))
+        return Report(("It is 7.",), (Table("A table", ("", "run", "mean"), (row,)),), (chart,))
+
+    known = find_study("vae-gan-batchnorm")
+    return dataclasses.replace(
+        known, name="seven", data="digits-8", grid=grid, conclude=conclude,
+        compute=lambda images, cells: ((cell, {"value": 7}) for cell in cells),
+    )  # fmt: skip
