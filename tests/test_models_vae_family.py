@@ -231,7 +231,7 @@ def test_the_hierarchical_bound_equals_its_distributions(levels: int) -> None:
 
 def test_the_hierarchical_kl_is_the_monte_carlo_kl() -> None:
     model, images = (
-        stirred(build("hierarchical_vae", levels=2, latent_channels=1)),
+        stirred(build("hierarchical_vae", levels=2, coarse_channels=3)),
         some_images(1).repeat(4000, 1, 1, 1),
     )
     with torch.no_grad():
@@ -246,8 +246,8 @@ def test_the_hierarchical_kl_is_the_monte_carlo_kl() -> None:
 
 
 def test_hierarchical_codes_decode_to_what_the_way_down_gives() -> None:
-    model, images = stirred(build("hierarchical_vae", (2, 8, 12), levels=2)), some_images(3, (2, 8, 12))
-    assert model.latent_dim == 2 * (2 * 3 + 4 * 6)
+    model, images = stirred(build("hierarchical_vae", (2, 8, 12), latent_channels=2)), some_images(3, (2, 8, 12))
+    assert model.latent_dim == 16 * 1 + 2 * (2 * 3)
     drawn = model.infer(model.features(images), lambda q: q.sample(torch.Generator().manual_seed(3)))
     torch.testing.assert_close(model.decode(drawn.codes), torch.sigmoid(drawn.logits))
     means = model.infer(model.features(images), lambda q: q.mean)
@@ -258,6 +258,23 @@ def test_hierarchical_codes_decode_to_what_the_way_down_gives() -> None:
     coarse = posterior.mean.clone()
     coarse[:, -1] += 1  # the finest code moves the image, and no code above it
     assert not torch.allclose(model.decode(coarse), model.decode(posterior.mean))
+
+
+def test_a_residual_cell_normalises_each_image_and_starts_as_nothing() -> None:
+    model = build("hierarchical_vae")
+    cell, h = model.levels[-1].up[1], torch.randn(3, 4, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(cell(h), h)
+    stirred(cell)
+    first_norm, first, second_norm, second = cell.change
+
+    def swished(norm: Any, h: Tensor) -> Tensor:
+        centred = torch.stack([(image - image.mean()) / (image.var(correction=0) + norm.eps).sqrt() for image in h])
+        scaled = norm.weight.view(-1, 1, 1) * centred + norm.bias.view(-1, 1, 1)
+        return scaled * torch.sigmoid(scaled)
+
+    by_hand = h + second(swished(second_norm, first(swished(first_norm, h))))
+    torch.testing.assert_close(cell(h), by_hand)
+    assert not torch.allclose(by_hand, h)
 
 
 def test_hierarchical_weights_are_those_of_one_draw() -> None:
@@ -297,9 +314,15 @@ def test_kl_warm_up_weighs_the_kl_and_too_many_levels_are_refused() -> None:
     free = build("hierarchical_vae", free_bits=30.0)
     caught.clear()
     logged = free.training_step(Batch(some_images(), None), Step(0, 0, 1), lambda **losses: caught.update(losses))
-    assert all(logged[f"kl_{level}"] < 30 for level in (1, 2))
-    assert caught["vae"].item() == pytest.approx(logged["reconstruction"].item() + 2 * 30, rel=1e-12)
-    with pytest.raises(BadInputError, match="takes at most 2 levels for images of 8x8"):
+    assert logged["kl_1"] < 30
+    assert logged["kl_2"] > 1e-4
+    expected = (logged["reconstruction"] + 30 + logged["kl_2"]).item()
+    assert caught["vae"].item() == pytest.approx(expected, rel=1e-12)
+    frugal = stirred(build("hierarchical_vae", free_bits=0.01))
+    logged = frugal.training_step(Batch(some_images(), None), Step(0, 0, 1), lambda **losses: caught.update(losses))
+    assert logged["kl_1"] > 0.02
+    assert caught["vae"].item() == pytest.approx((logged["reconstruction"] + logged["kl"]).item(), rel=1e-12)
+    with pytest.raises(BadInputError, match="takes at most 3 levels for images of 8x8"):
         genlab.create("hierarchical_vae", SHAPE, levels=4)
 
 

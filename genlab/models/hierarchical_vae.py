@@ -48,16 +48,18 @@ CARD = Card(
         Equation("Bound", r"\log p(x)\ge\mathbb E_{q(z|x)}[\log p(x|z)]-\sum_l\mathbb E_{q(z_{<l}|x)}\mathrm{KL}(q(z_l|x,z_{<l})\,\|\,p(z_l|z_{<l}))", "[1] (1)"),
         Equation("Residual normal", r"p=\mathcal N(\mu_l,\sigma_l),\quad q=\mathcal N(\mu_l+\sigma_l\,\Delta\mu_l,\ \sigma_l\,\Delta\sigma_l)", "[1] 3.2"),
         Equation("Its KL", r"\mathrm{KL}=\tfrac12(\Delta\mu_l^2+\Delta\sigma_l^2-\log\Delta\sigma_l^2-1)", "[1] (2)"),
-        Equation("Objective", r"L=R+\beta\,w\sum_l\max(\lambda,\mathrm{KL}_l)", "[1] appendix A, [3] (15)"),
+        Equation("Objective", r"L=R+\beta\,w\,[\max(\lambda,\mathrm{KL}_1)+\textstyle\sum_{l>1}\mathrm{KL}_l]", "[1] appendix A, [3] (15)"),
         Equation("Codes", r"e_l=(z_l-\mu_l(z_{<l}))/\sigma_l(z_{<l}),\quad p(e)=\mathcal N(0,I)", ""),
-        Equation("Residual cell", r"h+W_2\,\mathrm{swish}(W_1\,\mathrm{swish}(h))", "[1] figure 3"),
+        Equation("Residual cell", r"h+W_2\,\mathrm{swish}(\mathrm{norm}(W_1\,\mathrm{swish}(\mathrm{norm}(h))))", "[1] figure 3"),
     ),
     departures=(
         "One group of codes at each of a few resolutions and one cell beside it; NVAE has up to 36 groups and two or three cells for each.",
-        "Cells have no batch normalisation, no depthwise convolutions and no squeeze-and-excitation, and there are no "
-        "normalising flows in the posterior: they pay off in networks that are far deeper.",
+        "Cells normalise each image's features instead of the batch's, and have no depthwise convolutions and no "
+        "squeeze-and-excitation; there are no normalising flows in the posterior: they pay off in networks that are far deeper.",
+        "The coarsest level is a single place with more channels than the finer ones have, so that one code decides the "
+        "whole shape: given the codes above them, places of a level are drawn independently of each other.",
         "Δμ is counted in units of the prior's σ, so that the KL does not divide by it.",
-        "Free bits for each level keep the coarsest one in use; NVAE balances the levels' KL while it warms up.",
+        "Free bits keep the coarsest level in use; NVAE balances the levels' KL while it warms up.",
         "No spectral regularisation; log-variances are kept within bounds by a tanh instead.",
         "Codes are the noise e that the prior turns into z, all levels side by side, the coarsest first: then the prior of "
         "codes is N(0, I), and sampling, walks and traversals are those of any VAE.",
@@ -66,15 +68,15 @@ CARD = Card(
         "Grey levels are scored by the Bernoulli likelihood, as NVAE does for MNIST, though they are not binarised here.",
     ),
     scalars={
-        "loss": Scalar("R + β·w·KL, nats an image, no level's KL below λ while training"),
+        "loss": Scalar("R + β·w·KL, nats an image; while training, the coarsest level's KL counts as λ at least"),
         "reconstruction": Scalar("R = −log p(x|z), nats an image"),
         "kl": Scalar("KL of all levels, nats an image", "neither"),
         **{f"kl_{level}": Scalar(f"KL of level {level} (1 is the coarsest), nats an image; near 0 means that the level is ignored", "neither") for level in range(1, 5)},
     },
     presets={
-        "quick": {"epochs": 12, "batch_size": 64, "kl_warmup": 3.0, "free_bits": 15.0},
-        "default": {"epochs": 40, "batch_size": 64, "kl_warmup": 5.0, "free_bits": 15.0},
-        "paper": {"epochs": 400, "levels": 3, "latent_channels": 20, "width": 32, "batch_size": 200, "kl_warmup": 120.0},
+        "quick": {"epochs": 9, "width": 8, "batch_size": 64, "kl_warmup": 2.0, "free_bits": 15.0, "learning_rate": 2e-3},
+        "default": {"epochs": 40, "batch_size": 64, "kl_warmup": 3.0, "free_bits": 15.0, "learning_rate": 2e-3},
+        "paper": {"epochs": 400, "levels": 2, "coarse_channels": 20, "latent_channels": 20, "width": 32, "batch_size": 200, "kl_warmup": 120.0},
     },
 )  # fmt: skip
 
@@ -83,44 +85,60 @@ class HierarchicalVAEParameters(Parameters):
     """Levels, width and weights of a hierarchical VAE."""
 
     levels: int = parameter(2, "Resolutions that have a code of their own.", minimum=1, maximum=4, symbol="L")
-    latent_channels: int = parameter(2, "Numbers of the code at each place of a level.", minimum=1, maximum=64)
+    coarse_channels: int = parameter(
+        16, "Numbers of the coarsest level's code at each of its places.", minimum=1, maximum=512
+    )
+    latent_channels: int = parameter(1, "Numbers of a finer level's code at each of its places.", minimum=1, maximum=64)
     width: int = parameter(
         16, "Channels at half the image's resolution; they double with each halving.", minimum=4, maximum=128
     )
     beta: float = parameter(1.0, "Weight of the KL term.", minimum=0, maximum=100, symbol=r"\beta")
     kl_warmup: float = parameter(0.0, "Epochs over which the KL's weight w grows from 0 to 1.", minimum=0, maximum=1000)
     free_bits: float = parameter(
-        0.0, "Nats of KL per level that are not penalised; keeps the coarsest level in use.", minimum=0, maximum=100, symbol=r"\lambda"
+        0.0, "Nats of the coarsest level's KL that are not penalised; they keep it in use.", minimum=0, maximum=100, symbol=r"\lambda"
     )  # fmt: skip
     learning_rate: float = parameter(1e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 
 
-class Cell(nn.Module):
-    """h + W₂ swish(W₁ swish(h)), 3x3 convolutions; W₂ starts at 0, so that a new cell changes nothing."""
+class NormSwish(nn.GroupNorm):
+    """swish(norm(h)), each image's features normalised over channels and places together, then scaled by channel."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-        nn.init.zeros_(self.second.weight)
+        super().__init__(1, channels)
 
     def forward(self, h: Tensor) -> Tensor:
         """Features (N, C, H, W) of the same shape."""
-        return h + self.second(F.silu(self.first(F.silu(h))))
+        return F.silu(super().forward(h))
+
+
+class Cell(nn.Module):
+    """h + W₂ swish(norm(W₁ swish(norm(h)))), `kernel` wide convolutions; W₂ starts at 0: a new cell changes nothing."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        first, second = (nn.Conv2d(channels, channels, kernel, padding=kernel // 2) for _ in range(2))
+        nn.init.zeros_(second.weight)
+        nn.init.zeros_(second.bias)
+        self.change = nn.Sequential(NormSwish(channels), first, NormSwish(channels), second)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Features (N, C, H, W) of the same shape."""
+        return h + self.change(h)
 
 
 class Level(nn.Module):
     """One resolution: the way up to it, the way down from it and, where it has a code, prior, posterior and merge."""
 
-    def __init__(self, finer: int, channels: int, codes: int, odd: tuple[int, int]) -> None:
+    def __init__(self, finer: int, channels: int, codes: int, odd: tuple[int, int], kernel: int) -> None:
         super().__init__()
         self.codes = codes
-        self.up = nn.Sequential(nn.Conv2d(finer, channels, 4, 2, 1), Cell(channels))
-        self.down = nn.Sequential(
-            Cell(channels), nn.SiLU(), nn.ConvTranspose2d(channels, finer, 4, 2, 1, output_padding=odd)
-        )
+        self.up = nn.Sequential(nn.Conv2d(finer, channels, 4, 2, 1), Cell(channels, kernel))
+        widen = nn.ConvTranspose2d(channels, finer, 4, 2, 1, output_padding=odd)
+        self.down = nn.Sequential(Cell(channels, kernel), NormSwish(channels), widen)
         if codes:
-            self.prior = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, 2 * codes, 1))
-            self.posterior = nn.Sequential(Cell(2 * channels), nn.SiLU(), nn.Conv2d(2 * channels, 2 * codes, 1))
+            both, cell = nn.Conv2d(2 * channels, channels, 1), Cell(channels, kernel)
+            self.prior = nn.Sequential(NormSwish(channels), nn.Conv2d(channels, 2 * codes, 1))
+            self.posterior = nn.Sequential(both, cell, NormSwish(channels), nn.Conv2d(channels, 2 * codes, 1))
             self.merge = nn.Conv2d(codes, channels, 1)
 
 
@@ -141,19 +159,20 @@ class HierarchicalVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Impor
     def __init__(self, shape: Shape, classes: int, parameters: HierarchicalVAEParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
-        sizes = halvings(self.shape, smallest=2)
+        sizes = halvings(self.shape, smallest=1)
         if p.levels >= len(sizes):
             raise BadInputError(
                 f"{CARD.title} takes at most {len(sizes) - 1} levels for images of {self.shape}; lower levels."
             )
         channels = [self.shape.channels, *channel_plan(p.width, len(sizes) - 1)]
+        codes = [p.coarse_channels, *[p.latent_channels] * (p.levels - 1), *[0] * (len(sizes) - 1 - p.levels)]
         self.levels: Any = nn.ModuleList()  # coarsest first, as the way down goes
-        for finer in range(len(sizes) - 2, -1, -1):
-            codes = p.latent_channels if len(self.levels) < p.levels else 0
+        for finer, own in zip(range(len(sizes) - 2, -1, -1), codes, strict=True):
             odd = (sizes[finer][0] % 2, sizes[finer][1] % 2)
-            self.levels.append(Level(channels[finer], channels[finer + 1], codes, odd))
+            kernel = 1 if max(sizes[finer + 1]) == 1 else 3
+            self.levels.append(Level(channels[finer], channels[finer + 1], own, odd, kernel))
         self.start = nn.Parameter(torch.zeros(1, channels[-1], *sizes[-1]))
-        self.maps = [(p.latent_channels, *size) for size in sizes[::-1][: p.levels]]
+        self.maps = [(own, *size) for own, size in zip(codes, sizes[:0:-1], strict=True) if own]
         self.parts = [math.prod(size) for size in self.maps]
         self.latent_dim = sum(self.parts)
 
@@ -230,11 +249,11 @@ class HierarchicalVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Impor
         return {"vae": adam(self.parameters(), self.p.learning_rate)}
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
-        """L = R + β·w·Σ_l max(λ, KL_l), averaged over the batch; w grows linearly from 0 to 1."""
+        """L = R + β·w·(max(λ, KL_1) + Σ_{l>1} KL_l), of the batch's means; w grows linearly from 0 to 1."""
         terms = {name: term.mean() for name, term in self.bound_terms(batch.images).items()}
         w = min(1.0, step.epochs_done / self.p.kl_warmup) if self.p.kl_warmup else 1.0
-        penalised = sum(terms[f"kl_{level}"].clamp(min=self.p.free_bits) for level in range(1, self.p.levels + 1))
-        minimise(vae=terms["reconstruction"] + self.p.beta * w * penalised)
+        unused = F.relu(self.p.free_bits - terms["kl_1"])  # max(λ, KL_1) − KL_1
+        minimise(vae=terms["reconstruction"] + self.p.beta * w * (terms["kl"] + unused))
         return {name: term.detach() for name, term in terms.items()}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:

@@ -37,10 +37,10 @@ GAME = {"epochs": 18, "width": 10, "latent_dim": 32, "preview_every": 4}
 DENSE_GAME = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16, "epochs": 40, "batch_size": 16, "preview_every": 10}
 
 RECIPES = {
-    "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 400, "preview_every": 2}),
+    "digits-vae": Recipe("VAE on digits", "vae", "digits-28", "default", {"hidden": 200, "epochs": 50, "preview_every": 10}),
     "digits-plane": Recipe(
         "VAE with two latent dimensions", "vae", "digits-28", "default",
-        {"hidden": 256, "depth": 2, "latent_dim": 2, "epochs": 40, "preview_every": 4},
+        {"hidden": 160, "depth": 2, "latent_dim": 2, "epochs": 80, "preview_every": 20},
     ),
     "digits-dcgan": Recipe("DCGAN on digits", "dcgan", "digits-28", "quick", {"epochs": 40, "preview_every": 2}),
     "digits-gan": Recipe("GAN on small digits", "gan", "digits-8", "quick", DENSE_GAME),
@@ -68,17 +68,18 @@ RECIPES = {
         "Denoising autoencoder on digits", "autoencoder", "digits-28", "default",
         {"hidden": 128, "tied": True, "corruption": "masking", "corruption_amount": 0.2, "preview_every": 5},
     ),
-    "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 128, "preview_every": 5}),
-    "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 11, "kl_warmup": 3.0, "free_bits": 15.0, "preview_every": 2}),
-    "digits-vae-gan": Recipe("VAE-GAN on digits", "vae_gan", "digits-28", "default", {"latent_dim": 10, "critic_hidden": 64, "epochs": 40, "preview_every": 8}),
-    "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 128, "epochs": 40, "preview_every": 5}),
+    "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 80, "preview_every": 15}),
+    "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 20, "preview_every": 20}),
+    "digits-vae-gan": Recipe("VAE-GAN on digits", "vae_gan", "digits-28", "default", {"latent_dim": 8, "critic_hidden": 40, "epochs": 32, "preview_every": 16}),
+    "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 72, "epochs": 40, "preview_every": 20}),
     "sprites-beta-vae": Recipe("β-VAE on sprites", "beta_vae", "sprites", "default", {"architecture": "conv", "preview_every": 10}),
     "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", AVA),
     "digits-cyclegan": Recipe("CycleGAN on digits, flat and in relief", "cyclegan", "digits-28", "quick", {"epochs": 5}, "digits-relief"),
     "digits-nice": Recipe("NICE on digits", "nice", "digits-28", "default", {"hidden": 60, "preview_every": 30}),
-    "digits-realnvp": Recipe("RealNVP on digits", "realnvp", "digits-28", "default", {"epochs": 7, "preview_every": 2}),
+    "digits-realnvp": Recipe("RealNVP on digits", "realnvp", "digits-28", "default", {"width": 8, "epochs": 7, "preview_every": 7}),
     "digits-glow": Recipe("GLOW on digits", "glow", "digits-28", "default", {"epochs": 14, "preview_every": 2}),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
+    "log-ends-recognition": Recipe("Recognition of log ends", "recognition", "log-ends", "default", {"embedding_dim": 64, "width": 12, "epochs": 120, "augmentation": "photograph", "schedule": "cosine"}),
     "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
 }  # fmt: skip
 
