@@ -15,6 +15,7 @@ from torch import nn
 import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError
+from genlab.core.events import Diagnosed
 from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
@@ -26,6 +27,7 @@ from genlab.nn.backbones import Remembering, backbone, small_cnn
 from genlab.nn.triplet import triplet_statistics
 from genlab.runs.directory import RunDirectory
 from genlab.training.augment import vary
+from genlab.training.diagnosis import Look, nothing_told_apart
 from genlab.training.loop import Training
 
 CPU = torch.device("cpu")
@@ -285,6 +287,50 @@ def test_a_photograph_is_an_affine_copy_aslant_in_another_tint() -> None:
         for a, b in zip(images, still, strict=True)
     ]
     assert all(same)
+
+
+# Diagnosis -------------------------------------------------------------------------------------------------------
+
+
+def looks(near: float, far: float, count: int = 5, step: int = 200, **more: float) -> list[Look]:
+    scalars = {"loss": 0.6, "semi_hard": 0.4, "positive_distance": near, "negative_distance": far, **more}
+    return [Look(epoch, scalars, {}, {}, step) for epoch in range(1, count + 1)]
+
+
+RATES = {"margin": 0.6, "learning_rate": 1e-2}
+
+
+@pytest.mark.parametrize(("seen", "told"), [
+    (looks(0.96, 1.0), "nothing apart"),
+    (looks(0.94, 1.0), ""),
+    (looks(0.96, 1.0, 4), ""),
+    (looks(0.96, 1.0, step=199), ""),
+    ([*looks(0.96, 1.0), *looks(0.5, 1.0, 1), *looks(0.96, 1.0, 4)], ""),
+    (looks(0.05, 0.05), "embedded alike"),
+    (looks(0.0, 0.0), "embedded alike"),
+    (looks(0.061, 0.061), "nothing apart"),
+    ([Look(1, {"loss": 0.6}, {}, {}, 300)] * 5, ""),
+])  # fmt: skip
+def test_embeddings_that_tell_nothing_apart_are_found(seen: list[Look], told: str) -> None:
+    found = nothing_told_apart(seen, RATES)
+    assert (found is not None) == bool(told)
+    if found is not None:
+        assert told in found.message
+        assert found.changes == {"learning_rate": pytest.approx(1e-3)}
+
+
+@pytest.mark.parametrize(("meaningless", "disease"), [(True, {"nothing told apart"}), (False, set())])
+def test_a_run_on_labels_without_meaning_is_told_so_and_a_healthy_one_nothing(
+    images: ImageSet, meaningless: bool, disease: set[str]
+) -> None:
+    labels = images.factors["identity"]
+    if meaningless:
+        labels = np.random.default_rng(0).permutation(labels)
+    data = IdentityBatches(np.asarray(images.images), labels, {"train": np.arange(images.count)}, 2)
+    settings = TrainingSettings(epochs=60, batch_size=16, device="cpu", augmentation="photograph")
+    rate = 0.03 if meaningless else 1e-3
+    events = list(Training(model(learning_rate=rate), data, settings).events())
+    assert {event.disease for event in events if isinstance(event, Diagnosed)} == disease
 
 
 # In the laboratory -----------------------------------------------------------------------------------------------

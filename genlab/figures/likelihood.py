@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 BINS = 40
 FURTHEST = 12.0  # log-odds beyond which a posterior is 0 or 1 to the eye; images beyond stand at the edge
-PLACES = {"training": 0, "held out": 1}  # in the palette, so that a set keeps its colour; any other set comes next
+PLACES = {
+    "training": 0,
+    "held out": 1,
+    "the same": 2,
+    "something else": 1,
+}  # in the palette, so that a set keeps its colour; any other set comes next
 TAILS = (0.5, 99.5)  # percentiles between which the bins lie; the rest is counted in the outermost ones
 
 

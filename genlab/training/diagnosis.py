@@ -199,9 +199,10 @@ def overfitting(looks: Sequence[Look], values: Values) -> Finding | None:
     """Images are learned by heart: five epochs after the best one, validation is worse while training went on to fall.
 
     Worse means that the median of the last three epochs lies above the best by a fiftieth of all that validation had
-    gained. A game between players has no single objective; there the reconstruction stands for it.
+    gained. A game between players has no single objective; there the reconstruction stands for it. The loss of mined
+    triplets changes with what is mined; there the share of active triplets does.
     """
-    term = "reconstruction" if "d_fake" in looks[-1].scalars else "loss"
+    term = objective(looks[-1].scalars)
     held = [look for look in looks if term in look.validation and term in look.scalars]
     if len(held) < LONG + 1:
         return None
@@ -224,10 +225,45 @@ def overfitting(looks: Sequence[Look], values: Values) -> Finding | None:
     return Finding(message, "Stop earlier, vary the images, use more of them, or make the network smaller.", changes)
 
 
+def objective(scalars: Mapping[str, float]) -> str:
+    """The scalar that falls as long as training gains."""
+    if "semi_hard" in scalars:
+        return "active"
+    return "reconstruction" if "d_fake" in scalars else "loss"
+
+
+# Healthy embeddings hold it at 0.85 after the first epoch and at 0.3 in the end, those of meaningless labels at 0.94 to 1.
+LIKE = 0.95
+LEAST_DISTANCE = 0.1  # of the margin: nearer than that, all images have collapsed to one point
+
+
+def nothing_told_apart(looks: Sequence[Look], values: Values) -> Finding | None:
+    """Images of one thing lie no nearer to each other than images of two, in five epochs after the first 200 steps.
+
+    Where all distances are under a tenth of the margin, the embedding has collapsed: the loss then stays at the margin.
+    """
+    recent = [look.scalars for look in looks if "semi_hard" in look.scalars and look.step >= SETTLED][-LONG:]
+    if len(recent) < LONG or any(seen["positive_distance"] < LIKE * seen["negative_distance"] for seen in recent):
+        return None
+    near, far, margin = recent[-1]["positive_distance"], recent[-1]["negative_distance"], values["margin"]
+    where = f"{near:.2g} apart on average, and two of different things {far:.2g}"
+    rate = values["learning_rate"] / 10
+    if far < LEAST_DISTANCE * margin:
+        message = f"All images are embedded alike: two of the same thing lie {where}, and the loss stays near the margin {margin:g}."
+        remedy = f"Lower the learning rate, {rate:g} instead of {values['learning_rate']:g}, or take all semi-hard negatives."
+        return Finding(message, remedy, {"learning_rate": rate})
+    message = f"The embedding tells nothing apart: two images of the same thing lie {where}."
+    remedy = (
+        "Check that the labels say which images show the same; if so, lower the learning rate or widen the network."
+    )
+    return Finding(message, remedy, {"learning_rate": rate})
+
+
 DETECTORS: dict[str, Detector] = {
     "posterior collapse": posterior_collapse,
     "dead codes": dead_codes,
     "saturated discriminator": saturated_critic,
     "mode collapse": mode_collapse,
     "overfitting": overfitting,
+    "nothing told apart": nothing_told_apart,
 }

@@ -17,7 +17,7 @@ from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed
 from genlab.core.settings import TrainingSettings
 from genlab.nn import usage
-from genlab.training.diagnosis import DETECTORS, LONG, Look
+from genlab.training.diagnosis import DETECTORS, LONG, Look, objective
 
 COUNT = 64  # images that are encoded, and samples that are drawn, at a look
 COST = 0.02  # of the training's work, at most, that looks may take where the budget has room for `FEWEST` of them
@@ -87,7 +87,7 @@ class Doctor:
 
     def _forget(self) -> None:
         """Keep the first epoch, the one with the best validation, the last ones, and the last that were measured."""
-        term = "reconstruction" if "d_fake" in self.looks[0].scalars else "loss"
+        term = objective(self.looks[0].scalars)
         places = range(len(self.looks))
         best = min(places, key=lambda place: self.looks[place].validation.get(term, math.inf))
         measured = [place for place in places if self.looks[place].measured]

@@ -173,15 +173,16 @@ def _one(run: genlab.Run, projection: Projection, chosen: list[int], flat: bool)
         found = run.neighbours(image, count=NEIGHBOURS + 1)
         near = [(int(i), float(d)) for i, d in zip(found.indices[0], found.distances[0], strict=True) if i != number]
         near = near[:NEIGHBOURS]
-        shown, labels = [image.array], [image_name(images, number)]
+        shown, labels, rebuilt = [image.array], [image_name(images, number)], ""
         if run.can("decodes"):
             shown.append(run.reconstruct(image).array)
             labels.append("its reconstruction")
+            rebuilt = f", what “{run.title}” rebuilds from its code"
         shown.append(np.asarray(images.images[[i for i, _ in near]], np.float32) / 255)
         labels += [f"{image_name(images, i)}, at {distance:.2f}" for i, distance in near]
         labelled_images(
             Images(np.concatenate(shown)), labels,
-            f"{image_name(images, number).capitalize()} of {images.title}, what “{run.title}” rebuilds from its code, "
+            f"{image_name(images, number).capitalize()} of {images.title}{rebuilt}, "
             f"and the {len(near)} images whose codes lie nearest (Euclidean distance).", key="point", size=84,
         )  # fmt: skip
 

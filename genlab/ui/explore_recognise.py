@@ -15,7 +15,7 @@ from genlab.metrics.registry import METRICS, applicable
 from genlab.ui.explore_controls import as_csv, file_stem, offer
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_likelihood import remembered
-from genlab.ui.explore_pick import choose_images, image_name
+from genlab.ui.explore_pick import Chosen, choose_images, image_name
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
 from genlab.workspace.analyse import held_out
@@ -47,15 +47,16 @@ def look_up(run: genlab.Run) -> None:
         chosen = choose_images(run, key="queries", start=first_of_each(run.images), most=MOST, label="Queries")
     with found, guarded("Looking up …"):
         near = run.recognise(chosen.images, count=NEAREST, split=split, numbers=chosen.numbers)
-        shown, labels, inks = beside_each_other(run.images, near, chosen.images, chosen.names)
+        shown, labels, inks = beside_each_other(run.images, near, chosen)
         caption = (
             f"Each query (blue) and the {near.indices.shape[1]} nearest of {near.gallery:,} {GALLERIES[split]} of "
             f"{run.images.title}{_between(run, chosen.numbers)}, with their distance in the embedding of “{run.title}” "
             f"(0 to 2). Within {near.threshold:.2f}, where both kinds of error are about equal on held-out pairs, an image "
-            "counts as the same (green), beyond as another (orange)."
+            "counts as the same (green), beyond as another (orange)"
+            + (". ✓ marks what is the same." if _known(run.images, chosen) else ".")
         )
         labelled_images(shown, labels, caption, key="nearest", columns=1 + near.indices.shape[1], inks=inks)
-        _summary(run.images, near, chosen.numbers)
+        _summary(run.images, near, chosen)
         rows = look_up_rows(run.images, near, chosen.names)
         offer("Distances (CSV)", as_csv(rows), f"{file_stem(run, 'nearest')}.csv")
 
@@ -82,28 +83,42 @@ def what_it_shows(images: ImageSet, number: int) -> str:
     return image_name(images, number)
 
 
-def beside_each_other(
-    images: ImageSet, near: Recognised, queries: Images, names: list[str]
-) -> tuple[Images, list[str], list[str]]:
+def beside_each_other(images: ImageSet, near: Recognised, chosen: Chosen) -> tuple[Images, list[str], list[str]]:
     """One row a query: it and its nearest images, a label and a colour for each."""
     gallery = np.asarray(images.images[near.indices.ravel()], np.float32).reshape(*near.indices.shape, *images.shape)
-    shown = np.concatenate([queries.array[:, None], gallery / 255], axis=1)
+    shown = np.concatenate([chosen.images.array[:, None], gallery / 255], axis=1)
+    right = _right(images, near, chosen)
     labels, inks = list[str](), list[str]()
-    for row, name in enumerate(names):
-        labels.append(name)
+    for row, name in enumerate(chosen.names):
+        labels.append(name if chosen.numbers is None else f"query {what_it_shows(images, int(chosen.numbers[row]))}")
         inks.append(QUERY)
-        for number, distance, same in zip(near.indices[row], near.distances[row], near.same[row], strict=True):
-            labels.append(f"{what_it_shows(images, int(number))}: {distance:.2f}, {'same' if same else 'other'}")
+        for place, (number, distance, same) in enumerate(
+            zip(near.indices[row], near.distances[row], near.same[row], strict=True)
+        ):
+            mark = " ✓" if right[row, place] else ""
+            labels.append(f"{what_it_shows(images, int(number))}{mark}: {distance:.2f}, {'same' if same else 'other'}")
             inks.append(SAME if same else OTHER)
     return Images(shown.reshape(-1, *images.shape)), labels, inks
 
 
-def _summary(images: ImageSet, near: Recognised, numbers: np.ndarray | None) -> None:
+def _known(images: ImageSet, chosen: Chosen) -> bool:
+    """Whether it is known what the queries show."""
+    return chosen.numbers is not None and images.identities is not None
+
+
+def _right(images: ImageSet, near: Recognised, chosen: Chosen) -> np.ndarray:
+    """Where a gallery image shows what the query does (N, k); nowhere when that is not known."""
+    if chosen.numbers is None or images.identities is None:
+        return np.zeros(near.indices.shape, dtype=bool)
+    right: np.ndarray = images.identities[near.indices] == images.identities[chosen.numbers][:, None]
+    return right
+
+
+def _summary(images: ImageSet, near: Recognised, chosen: Chosen) -> None:
     """How many first choices are right, where that is known."""
-    if numbers is None or images.identities is None:
-        return
-    right = images.identities[near.indices[:, 0]] == images.identities[numbers]
-    st.markdown(f"The nearest image shows what the query does for **{int(right.sum())} of {len(right)}** queries.")
+    if _known(images, chosen):
+        right = _right(images, near, chosen)[:, 0]
+        st.markdown(f"The nearest image shows what the query does for **{int(right.sum())} of {len(right)}** queries.")
 
 
 def look_up_rows(images: ImageSet, near: Recognised, names: list[str]) -> list[dict[str, Any]]:
@@ -132,14 +147,14 @@ def how_sure(run: genlab.Run) -> None:
         show_figure(figure, caption, key="distances", data=lambda: as_csv(distance_rows(found)))
         names = [name for name, entry in applicable(["embeds"]).items() if "embeds" in entry.needs]
         measured: dict[str, Measurement] = remembered("recognition", run, compute=lambda: run.evaluate(names))
-    st.dataframe(measure_rows(measured), hide_index=True, key="measures", column_config={"what it is": st.column_config.TextColumn(width="large")})  # fmt: skip
+    st.dataframe(measure_rows(measured), hide_index=True, key="measures")
     for one in measured.values():
         if one.warning:
             st.caption(f":material/info: {one.warning}")
             break
-    with st.expander("Equations", icon=":material/function:"):
+    with st.expander("What each measure is", icon=":material/function:"):
         for name, one in measured.items():
-            st.markdown(f"**{one.title}**")
+            st.markdown(f"**{one.title}.** {one.meaning} ({one.remark.removesuffix('.')}.)")
             st.latex(METRICS[name].equation)
 
 
@@ -153,7 +168,7 @@ def distance_rows(found: Verification) -> list[dict[str, Any]]:
 
 
 def measure_rows(measured: dict[str, Measurement]) -> list[dict[str, Any]]:
-    """One row for each measure: its value, its chance level, over how many images, and what it is."""
+    """One row for each measure: its value, its chance level, which way is better, and over how many images."""
     return [
         {
             "measure": one.title,
@@ -161,8 +176,6 @@ def measure_rows(measured: dict[str, Measurement]) -> list[dict[str, Any]]:
             "by chance": "" if one.baseline is None else f"{one.baseline:.1%}",
             "better": one.direction,
             "N": one.n,
-            "what it is": one.meaning,
-            "on": one.remark,
         }
         for one in measured.values()
     ]
