@@ -68,7 +68,7 @@ RECIPES = {
         "Denoising autoencoder on digits", "autoencoder", "digits-28", "default",
         {"hidden": 128, "tied": True, "corruption": "masking", "corruption_amount": 0.2, "preview_every": 5},
     ),
-    "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 80, "preview_every": 15}),
+    "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 80, "epochs": 45, "learning_rate": 2e-3, "preview_every": 45}),
     "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 20, "preview_every": 20}),
     "digits-vae-gan": Recipe("VAE-GAN on digits", "vae_gan", "digits-28", "default", {"latent_dim": 8, "critic_hidden": 40, "epochs": 32, "preview_every": 16}),
     "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 72, "epochs": 40, "preview_every": 20}),
@@ -79,7 +79,7 @@ RECIPES = {
     "digits-realnvp": Recipe("RealNVP on digits", "realnvp", "digits-28", "default", {"width": 8, "epochs": 7, "preview_every": 7}),
     "digits-glow": Recipe("GLOW on digits", "glow", "digits-28", "default", {"epochs": 14, "preview_every": 2}),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
-    "log-ends-recognition": Recipe("Recognition of log ends", "recognition", "log-ends", "default", {"embedding_dim": 64, "width": 12, "epochs": 120, "augmentation": "photograph", "schedule": "cosine"}),
+    "log-ends-recognition": Recipe("Recognition of log ends", "recognition", "log-ends", "default", {"embedding_dim": 64, "width": 8, "epochs": 60, "augmentation": "photograph", "schedule": "cosine"}),
     "log-ends-variant": Recipe("Variant VAE on log ends", "variant_vae", "log-ends", "quick", PAIR),
 }  # fmt: skip
 
