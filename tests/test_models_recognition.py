@@ -14,7 +14,7 @@ from torch import nn
 
 import genlab
 from genlab.core.batch import Batch, Step
-from genlab.core.errors import BadInputError
+from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.events import Diagnosed
 from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
@@ -22,6 +22,8 @@ from genlab.core.shapes import Shape
 from genlab.data import Content, ImageSet, write_set
 from genlab.data.loader import TOGETHER, IdentityBatches, together
 from genlab.jobs.worker import Worker
+from genlab.latent import TripletSettings, sample_triplet_codes
+from genlab.latent.triplet_batches import TripletBatches
 from genlab.nn import triplet_loss
 from genlab.nn.backbones import Remembering, backbone, small_cnn
 from genlab.nn.triplet import triplet_statistics
@@ -289,6 +291,71 @@ def test_a_photograph_is_an_affine_copy_aslant_in_another_tint() -> None:
     assert all(same)
 
 
+# Sampled triplets ------------------------------------------------------------------------------------------------
+
+
+def sampler(size: int = 16) -> nn.Module:
+    seed_everything(1)
+    return genlab.create("vae", (3, size, size), 0, hidden=16, latent_dim=5).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_triplets_are_decoded_codes_around_the_anchors_with_labels_that_say_so(images: ImageSet, mixed: bool) -> None:
+    real, vae = images.batches("identities"), sampler()
+    data = TripletBatches(real, vae, TripletSettings(step="sigma"), mixed=mixed)
+    given = next(iter(real.epoch(0, 0, 6, CPU)))
+    batch = data.around(given, np.random.default_rng(3))
+    places = [0, 3] if mixed else list(range(6))
+    train = images.tensor(images.splits["train"])
+    codes = vae.encode(given.images[places])
+    expected = sample_triplet_codes(
+        codes.mean.double(), codes.log_var.double(), vae.encode(train).mean.double().mean(0),
+        **TripletSettings(step="sigma").model_dump(), generator=np.random.default_rng(3),
+    )  # fmt: skip
+    decoded = torch.cat([vae.decode(part.float()) for part in (codes.mean, *expected)])
+    own = given.labels[places]
+    if mixed:
+        assert torch.equal(batch.images[:6], given.images)
+        assert torch.equal(batch.labels[:6], given.labels)
+    torch.testing.assert_close(batch.images[6 * mixed :], decoded, rtol=1e-4, atol=1e-5)
+    labels = batch.labels[6 * mixed :].reshape(3, -1)
+    assert torch.equal(labels[0], own)
+    assert torch.equal(labels[1], own)
+    assert (labels[2] < 0).all()
+    assert len(labels[2].unique()) == len(own)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_an_epoch_of_triplets_follows_from_seed_and_epoch_and_can_be_joined_midway(
+    images: ImageSet, mixed: bool
+) -> None:
+    data = TripletBatches(images.batches("identities"), sampler(), TripletSettings(), mixed=mixed)
+
+    def epoch(*where: int) -> list[torch.Tensor]:
+        return [batch.images for batch in data.epoch(*where[:2], 24, CPU, *where[2:])]
+
+    first = epoch(0, 0)
+    assert len(first) == data.steps(24) == (6 if mixed else 8)
+    assert {len(batch) for batch in first[:-1]} == {24}
+    assert all(torch.equal(a, b) for a, b in zip(first, epoch(0, 0), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first[2:], epoch(0, 0, 2), strict=True))
+    assert not torch.equal(first[0], epoch(0, 1)[0])
+    held = torch.cat([batch.images for batch in data.in_order("validation", 8, CPU)])
+    assert len(held) == data.count("validation") == 16
+    assert held.sum() == pytest.approx(images.tensor(images.splits["validation"]).sum().item(), rel=1e-5)
+
+
+def test_a_run_that_cannot_sample_triplets_is_refused(images: ImageSet) -> None:
+    with pytest.raises(BadInputError, match="such as a VAE"):
+        TripletBatches(images.batches(), model(), TripletSettings())
+    with pytest.raises(BadInputError, match="makes images of 8x8"):
+        TripletBatches(images.batches(), sampler(8), TripletSettings())
+    with pytest.raises(BadInputError, match="name a run in triplets_from"):
+        model(source="sampled")
+    with pytest.raises(BadInputError, match="leave it empty"):
+        model(triplets_from="somewhere")
+
+
 # Diagnosis -------------------------------------------------------------------------------------------------------
 
 
@@ -390,6 +457,27 @@ def test_what_does_not_recognise_says_so(lab: genlab.Workspace) -> None:
     images = write_set(lab.root / "datasets" / "alone", alone)
     with pytest.raises(BadInputError, match="does not say which"):
         lab.prepare("recognition", images)
+
+
+@pytest.mark.parametrize("source", ["sampled", "mixed"])
+def test_a_run_learns_from_triplets_that_another_run_samples(lab: genlab.Workspace, source: str) -> None:
+    images = lab.runs["crosses"].images
+    vae = lab.prepare("vae", images, name=f"sampler of {source}", device="cpu", epochs=1, hidden=16, latent_dim=4)
+    with pytest.raises(BadInputError, match="no good checkpoint"):
+        lab.prepare("recognition", images, source=source, triplets_from=vae.name)
+    assert Worker(RunDirectory(vae.directory)).train() == "finished"
+    before = {path: path.read_bytes() for path in vae.directory.rglob("*") if path.is_file()}
+    values = {"epochs": 2, "batch_size": 12, "device": "cpu", **SMALL}
+    run = lab.prepare("recognition", images, source=source, triplets_from=vae.name, **values)
+    assert run.config.parameters["triplets_from"] == str(vae.directory)
+    assert Worker(RunDirectory(run.directory)).train() == "finished"
+    assert run.scalars()[-1]["step"] == 2 * (-(-64 // 6) if source == "mixed" else 64 // 4)
+    assert np.isfinite(run.embed(images.tensor([0]))).all()
+    assert {path: path.read_bytes() for path in vae.directory.rglob("*") if path.is_file()} == before
+    with pytest.raises(BadInputError, match="such as a VAE"):
+        lab.prepare("recognition", images, source=source, triplets_from="crosses")
+    with pytest.raises(UnknownNameError):
+        lab.prepare("recognition", images, source=source, triplets_from="nobody")
 
 
 def visit(**query: object) -> AppTest:

@@ -19,6 +19,7 @@ from genlab.core.errors import GenlabError
 from genlab.core.events import Checkpointed, EpochFinished, Event, Failed, Finished, Paused, Progressed, Started
 from genlab.jobs.executors import LAUNCHED
 from genlab.jobs.images import find_images
+from genlab.jobs.models import with_triplets
 from genlab.jobs.queue import INDEX, pump, slots
 from genlab.runs.checkpoints import (
     checkpoints,
@@ -101,7 +102,7 @@ class Worker:
         second = find_images(config.second, folder) if config.second else None
         seed_everything(settings.seed)
         model = find(config.model).create(images.shape, len(images.class_names), **parameters)
-        training = Training(model, images.batches_with(second, model.learns_from), settings)
+        training = Training(model, with_triplets(images.batches_with(second, model.learns_from), model), settings)
         self._go_on(training)
         return training
 

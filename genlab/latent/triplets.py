@@ -11,69 +11,18 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pydantic
 
 from genlab.core.errors import BadInputError
-from genlab.core.parameters import Parameters, parameter
+from genlab.nn.triplet_settings import Step, StochasticRadius, TripletSettings
 
 if TYPE_CHECKING:
     import torch
 
 Array = TypeVar("Array", "np.ndarray", "torch.Tensor")
-Step = Literal["log_var", "sigma"]
-StochasticRadius = Literal["off", "per_draw", "per_dimension"]
 BLOCK = 2**16  # numbers in a block
-
-
-class TripletSettings(Parameters):
-    """How far positives and negatives lie from their anchor, and how often they turn towards the mean.
-
-    The fields are the keywords of `sample_triplet_codes`; `TRIPLET_PRESETS` has the values of the thesis and of its code.
-    """
-
-    positive_radius: float = parameter(
-        0.15, "Distance of the positive from the anchor, in steps.", minimum=0, maximum=2, step=0.01, symbol="r_p"
-    )
-    negative_radius: float = parameter(
-        0.30, "Distance of the negative from the anchor, in steps.", minimum=0, maximum=4, step=0.01, symbol="r_n"
-    )
-    positive_toward_mean: float = parameter(
-        0.95, "Probability that a dimension of the positive moves towards the mean of all codes.", minimum=0, maximum=1, step=0.01, symbol="p_p"
-    )  # fmt: skip
-    negative_toward_mean: float = parameter(
-        0.85, "Probability that a dimension of the negative moves towards the mean of all codes.", minimum=0, maximum=1, step=0.01, symbol="p_n"
-    )  # fmt: skip
-    step: Step = parameter(
-        "log_var", "What one step is: |log σ²| as in the thesis (0 where σ = 1), or the standard deviation σ."
-    )
-    stochastic_radius: StochasticRadius = parameter(
-        "off", "Vary both radii by one random factor: the same for a whole triplet, or another in each dimension."
-    )
-    radius_spread: float = parameter(
-        0.5, "The random factor of the radii is uniform from 1 − spread to 1 + spread.", minimum=0, maximum=1, step=0.05
-    )
-
-    @pydantic.model_validator(mode="after")
-    def _positive_is_nearer(self) -> TripletSettings:
-        if self.positive_radius >= self.negative_radius:
-            raise ValueError(
-                f"The positive must lie nearer to the anchor than the negative, and its radius {self.positive_radius:g} "
-                f"is not below {self.negative_radius:g}; lower the positive radius or raise the negative one."
-            )
-        return self
-
-    @property
-    def agreement(self) -> float:
-        """Expected share of dimensions in which positive and negative move the same way, in [0, 1].
-
-        >>> round(TripletSettings().agreement, 3)
-        0.815
-        """
-        p, q = self.positive_toward_mean, self.negative_toward_mean
-        return p * q + (1 - p) * (1 - q)
 
 
 TRIPLET_PRESETS = {

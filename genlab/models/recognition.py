@@ -30,6 +30,7 @@ from genlab.nn.backbones import Backbone, Remembering, backbone
 from genlab.nn.normal import Point
 from genlab.nn.optimisers import adam
 from genlab.nn.triplet import triplet_loss, triplet_statistics
+from genlab.nn.triplet_settings import TripletSource
 
 CARD = Card(
     title="Recognition by triplets",
@@ -55,6 +56,8 @@ CARD = Card(
         "Without a semi-hard negative a pair takes its farthest negative, as the library behind the thesis's code does; the text "
         "speaks of semi-hard ones only.",
         "Batches are drawn so that each holds several images of a thing; the thesis has a list of ready triplets.",
+        "Triplets from another run are drawn anew around every image in every epoch, and mined for semi-hard ones, as the thesis's "
+        "future work asks; it drew them once. All three images are decoded ones, so that blur does not tell them apart.",
         "The thesis's accuracy is not defined in its text: shares of right triplets, identification among N candidates and "
         "verification are reported side by side, each with its chance level.",
     ),
@@ -74,8 +77,8 @@ CARD = Card(
 )  # fmt: skip
 
 
-class RecognitionParameters(Parameters):
-    """The network that embeds images, and how its triplets are chosen."""
+class NetworkParameters(Parameters):
+    """The network that embeds images, and its loss."""
 
     backbone: Backbone = parameter(
         "small_cnn", "What sees the images: a small network from scratch, or one that was trained on ImageNet."
@@ -96,12 +99,16 @@ class RecognitionParameters(Parameters):
     learning_rate: float = parameter(1e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 
     @pydantic.model_validator(mode="after")
-    def _only_what_has_learned_is_frozen(self) -> RecognitionParameters:
+    def _only_what_has_learned_is_frozen(self) -> NetworkParameters:
         if self.frozen and self.backbone == "small_cnn":
             raise ValueError(
                 "A small_cnn begins from scratch and has to learn; set frozen to false, or choose another backbone."
             )
         return self  # fmt: skip
+
+
+class RecognitionParameters(TripletSource, NetworkParameters):
+    """The network, its loss, and where its triplets come from."""
 
 
 @register("recognition", CARD)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.core.errors import BadInputError
-from genlab.runs.checkpoints import Checkpoint, checkpoints, is_intact, put_weights
+from genlab.jobs.models import build_model
+from genlab.runs.checkpoints import Checkpoint, checkpoints, is_intact
 from genlab.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def load_model(run: RunDirectory, step: int | None = None) -> Model:
             with suppress(OSError):  # the worker may drop an old checkpoint while it is looked at
                 key = (checkpoint.path, (checkpoint.path / "manifest.json").stat().st_mtime_ns)
                 if key not in _loaded and is_intact(checkpoint.path):
-                    _loaded[key] = _build(run, checkpoint)
+                    _loaded[key] = build_model(run, checkpoint)
                 if key in _loaded:
                     _loaded.move_to_end(key)
                     while len(_loaded) > MOST:
@@ -56,17 +57,3 @@ def _candidates(run: RunDirectory, step: int | None) -> list[Checkpoint]:
         steps = ", ".join(str(checkpoint.step) for checkpoint in found) or "none"
         raise BadInputError(f"{run.name} has no checkpoint at step {step}; there are: {steps}.")
     return chosen
-
-
-def _build(run: RunDirectory, checkpoint: Checkpoint) -> Model:
-    import torch
-
-    from genlab.core.registry import find
-
-    entry = find(run.config.model)
-    parameters, _ = run.effective()
-    shape, classes = run.config.data.shape, len(run.config.data.class_names)
-    with torch.random.fork_rng():
-        model = entry.create(shape, classes, **parameters)
-    put_weights(model, checkpoint)
-    return model.eval().requires_grad_(False)

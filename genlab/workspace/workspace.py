@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.jobs.images import find_images
+from genlab.jobs.models import with_triplets
 from genlab.jobs.queue import pump, start_now
 from genlab.runs.config import FORMAT, DataReference, RunConfig
 from genlab.runs.directory import RunDirectory, create_run, new_id, unique_name
@@ -76,7 +77,7 @@ class Workspace:
         from genlab.core.registry import find
 
         entry = find(model)
-        parameters, settings = self.plan(model, preset, values)
+        parameters, settings = self.plan(model, preset, self._found(values))
         images, other = self._sets(entry, data, second)
         images.check_trainable()
         if entry.model.learns_from == "identities":
@@ -84,7 +85,10 @@ class Workspace:
         import torch
 
         with torch.random.fork_rng():
-            entry.create(images.shape, len(images.class_names), **parameters)  # refuses shapes it does not take
+            network = entry.create(
+                images.shape, len(images.class_names), **parameters
+            )  # refuses shapes it does not take
+            with_triplets(images.batches(), network)  # refuses a run that cannot sample any
         learned_from = " and ".join(data.name for data in (images, other) if data)
         config = RunConfig(
             format=FORMAT,
@@ -102,6 +106,13 @@ class Workspace:
             versions=_versions(),
         )
         return Run(self, create_run(self.root / "runs", config).path)
+
+    def _found(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values in which another run that triplets come from is a folder, as the worker looks for it."""
+        name = values.get("triplets_from")
+        if not name or (Path(name) / "config.json").is_file():
+            return values
+        return {**values, "triplets_from": str(self.runs[name].directory)}
 
     def plan(self, model: str, preset: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """All parameters and all settings that a run would have, checked and completed with defaults."""
