@@ -71,7 +71,7 @@ RECIPES = {
     "digits-conditional-vae": Recipe("Conditional VAE on digits", "conditional_vae", "digits-28", "default", {"hidden": 80, "epochs": 45, "learning_rate": 2e-3, "preview_every": 45}),
     "digits-hierarchical-vae": Recipe("Hierarchical VAE on digits", "hierarchical_vae", "digits-28", "default", {"width": 8, "epochs": 20, "preview_every": 20}),
     "digits-vae-gan": Recipe("VAE-GAN on digits", "vae_gan", "digits-28", "default", {"latent_dim": 8, "critic_hidden": 40, "epochs": 34, "learning_rate": 2e-3, "preview_every": 34}),
-    "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 72, "epochs": 45, "learning_rate": 2e-3, "preview_every": 45}),
+    "digits-soft-intro-vae": Recipe("Soft-IntroVAE on digits", "soft_intro_vae", "digits-28", "default", {"hidden": 128, "epochs": 40, "preview_every": 5}),
     "sprites-beta-vae": Recipe("β-VAE on sprites", "beta_vae", "sprites", "default", {"architecture": "conv", "preview_every": 10}),
     "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", AVA),
     "digits-cyclegan": Recipe("CycleGAN on digits, flat and in relief", "cyclegan", "digits-28", "quick", {"epochs": 5}, "digits-relief"),
