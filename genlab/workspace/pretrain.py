@@ -76,7 +76,7 @@ RECIPES = {
     "digits-ava5": Recipe("AVA5 on digits", "ava5", "digits-28", "default", AVA),
     "digits-cyclegan": Recipe("CycleGAN on digits, flat and in relief", "cyclegan", "digits-28", "quick", {"epochs": 5}, "digits-relief"),
     "digits-nice": Recipe("NICE on digits", "nice", "digits-28", "default", {"hidden": 60, "preview_every": 30}),
-    "digits-realnvp": Recipe("RealNVP on digits", "realnvp", "digits-28", "default", {"width": 8, "epochs": 7, "preview_every": 7}),
+    "digits-realnvp": Recipe("RealNVP on digits", "realnvp", "digits-28", "default", {"epochs": 7, "preview_every": 2}),
     "digits-glow": Recipe("GLOW on digits", "glow", "digits-28", "default", {"epochs": 14, "preview_every": 2}),
     "log-ends-vanilla": Recipe("Vanilla VAE on log ends", "vanilla_vae", "log-ends", "quick", PAIR),
     "log-ends-recognition": Recipe("Recognition of log ends", "recognition", "log-ends", "default", {"embedding_dim": 64, "width": 8, "epochs": 60, "augmentation": "photograph", "schedule": "cosine"}),
