@@ -117,8 +117,8 @@ class Cell(nn.Module):
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
         first, second = (nn.Conv2d(channels, channels, kernel, padding=kernel // 2) for _ in range(2))
-        nn.init.zeros_(second.weight)
-        nn.init.zeros_(second.bias)
+        for weight in second.parameters():
+            nn.init.zeros_(weight)
         self.change = nn.Sequential(NormSwish(channels), first, NormSwish(channels), second)
 
     def forward(self, h: Tensor) -> Tensor:
