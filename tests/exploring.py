@@ -28,6 +28,7 @@ class Set(SimpleNamespace):
         return cls(
             images=images, labels=labels, count=len(images), hash=f"{hash(images.tobytes()) & 0xFFFFFFFFFFFF:x}",
             splits={"train": index[index % 5 > 0], "validation": index[index % 5 == 0]}, factors={"size": index / 7},
+            shape=Shape(*images.shape[1:]), class_names=() if labels is None else ("cat", "dog"),
         )  # fmt: skip
 
 
@@ -36,6 +37,7 @@ class FakeRun(Explore):
         self._model, self._images, self._shipped = model.eval(), images, shipped
         self._directory, self.title = directory, "tiny run"
         self.config = SimpleNamespace(data=SimpleNamespace(class_names=("cat", "dog")))
+        self.lab = SimpleNamespace(root=directory)
         self.encodings = 0
 
     def model(self, step=None):

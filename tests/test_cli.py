@@ -161,9 +161,13 @@ def test_a_run_leaves_as_a_zip(command: Command, trained: Run) -> None:
     assert document["bytes"] == Path("run.zip").stat().st_size > 0
 
 
-def test_studies_and_what_comes_later_list_what_there_is(command: Command) -> None:
-    assert command("study") == []
-    assert command("study", "triplet") == (2, "There is no study called 'triplet'; there is no study yet.")
+def test_studies_are_listed_with_what_they_would_run(command: Command) -> None:
+    listed = {study["name"]: study for study in command("study")}
+    assert {"ava-learning-rates", "ladder", "vae-gan-batchnorm"} <= listed.keys()
+    assert listed["vae-gan-batchnorm"]["runs"] == {"quick": 8, "full": 36}
+    code, sentence = command("study", "ladders")
+    assert code == 2
+    assert sentence == "There is no study called 'ladders'; did you mean 'ladder'?"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ def test_a_failed_run_is_exit_code_1_with_its_document(
     printed = capsys.readouterr()
     assert code == 1
     assert json.loads(printed.out)["status"] == "failed"
-    assert "'loss_encoder' stopped being a finite number" in printed.err
+    assert "stopped being a finite number in step" in printed.err
     assert "0.1 instead of 1" in printed.err
     assert "Traceback" not in printed.err
 

@@ -99,17 +99,32 @@ def importances(codes: np.ndarray, factors: Mapping[str, Factor], seed: int) -> 
 
 
 def disentanglement(table: np.ndarray) -> float:
-    """Σ_j ρ_j (1 − H_K(P_j)): whether dimensions serve one factor each, of importances (D, K). [2] 2."""
+    """Σ_j ρ_j (1 − H_K(P_j)): whether dimensions serve one factor each, of importances (D, K); 0 if none serves. [2] 2."""
+    if not table.any():
+        return 0.0
+    if table.shape[1] == 1:
+        return 1.0
     total = table.sum(1)
-    shares = table / np.where(total > 0, total, 1)[:, None]
-    return float((total / total.sum() * (1 - entropy(shares) / np.log(table.shape[1]))).sum())
+    return float((total / total.sum() * (1 - entropy(shares(table)) / np.log(table.shape[1]))).sum())
 
 
 def completeness(table: np.ndarray) -> float:
     """Σ_k of 1 − H_D(P_k), a mean over factors: whether factors are served by one dimension each. [2] 2."""
+    if not table.any():
+        return 0.0
     if len(table) == 1:
         return 1.0
-    return float((1 - entropy((table / table.sum(0)).T) / np.log(len(table))).mean())
+    return float((1 - entropy(shares(table.T)) / np.log(len(table))).mean())
+
+
+def shares(rows: np.ndarray) -> np.ndarray:
+    """Rows (R, C) that sum to one; a row of zeros, which points nowhere, becomes even.
+
+    >>> shares(np.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
+    [[0.25, 0.75], [0.5, 0.5]]
+    """
+    total = rows.sum(1, keepdims=True)
+    return np.divide(rows, total, out=np.full_like(rows, 1 / rows.shape[1]), where=total > 0)
 
 
 def vote_table(codes: np.ndarray, factors: Mapping[str, Factor], votes: int, seed: int) -> np.ndarray:
