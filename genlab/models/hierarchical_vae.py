@@ -1,6 +1,7 @@
 """A hierarchical VAE: codes at several resolutions, each explained by the coarser ones above it (NVAE-style, small).
 
 p(z) = p(z₁) p(z₂|z₁) …, q(z|x) = q(z₁|x) q(z₂|z₁, x) …; with z_l = μ_l + σ_l e_l under the prior, the prior of e is N(0, I).
+The file is longer than most models because its network, cells that look down and up, is its own and stands here whole.
 
 References:
     [1] Vahdat & Kautz, NVAE: A Deep Hierarchical Variational Autoencoder, 2020.

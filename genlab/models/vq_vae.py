@@ -1,7 +1,8 @@
 """The vector-quantised autoencoder: an image becomes a grid of codes from a codebook, and a prior learns which grids occur.
 
 z(x) is the encoder's map, k_i = argmin_k ‖z_i − e_k‖ the code of place i, and the decoder sees e_k alone. With two
-levels a coarse grid is quantised first, and the fine one sees it.
+levels a coarse grid is quantised first, and the fine one sees it. The file is longer than most models because it holds two
+trainings, of the autoencoder and of the prior over its codes, without which it would not sample.
 
 References:
     [1] van den Oord, Vinyals & Kavukcuoglu, Neural Discrete Representation Learning, 2017.
