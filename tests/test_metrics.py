@@ -12,7 +12,7 @@ import torch
 from skimage.metrics import structural_similarity as skimage_ssim
 
 import genlab
-from genlab.core.capabilities import Classifies, Scores
+from genlab.core.capabilities import Classifies, Scores, Translates
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
@@ -168,6 +168,31 @@ def test_accuracy_counts_and_names_its_baseline() -> None:
     assert found.value == right / 12
     assert found.details["right"] == right
     assert found.baseline == pytest.approx(7 / 12)
+
+
+class Painter(Model, Translates):
+    """Paints the lower half grey, and back again adds a tenth."""
+
+    Parameters = Parameters
+
+    def __init__(self) -> None:
+        super().__init__(Shape(1, 8, 8), 0, Parameters())
+        self.register_buffer("zero", torch.zeros(1))
+
+    def translate(self, images, *, back=False):
+        painted = images.clone()
+        painted[:, :, 4:] = 0.5
+        return painted if not back else images + 0.1
+
+
+def test_the_error_there_and_back_equals_a_loop() -> None:
+    found = evaluate(Subject(Painter(), IMAGES, training=IMAGES[:4]), ["cycle_error"])["cycle_error"]
+    expected = [0.1 if row < 4 else abs(p - 0.6) for x in IMAGES.tolist() for row in range(8) for p in x[0][row]]
+    changed = [0 if row < 4 else abs(p - 0.5) for x in IMAGES.tolist() for row in range(8) for p in x[0][row]]
+    assert found.value == pytest.approx(np.mean(expected), rel=1e-5)
+    assert found.details["changed_one_way"] == pytest.approx(np.mean(changed), rel=1e-5)
+    assert found.baseline == pytest.approx(np.abs(IMAGES - IMAGES[:4].mean(0)).mean(), rel=1e-5)
+    assert set(applicable(["descends", "translates"])) == {"cycle_error"}
 
 
 def test_diversity_equals_a_loop_over_pairs(vae: Subject) -> None:

@@ -14,6 +14,7 @@ from genlab.metrics import (
     recognition,
     reconstruction,
     sampling,
+    translation,
 )
 from genlab.metrics.balance import balance_baselines, balance_metric, balance_report
 from genlab.metrics.registry import METRICS, Measurement, Metric, applicable, evaluate
@@ -37,4 +38,5 @@ __all__ = [
     "recognition",
     "reconstruction",
     "sampling",
+    "translation",
 ]
