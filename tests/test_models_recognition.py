@@ -16,7 +16,7 @@ import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.events import Diagnosed
-from genlab.core.seeding import seed_everything
+from genlab.core.seeding import derived_seed, seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
 from genlab.data import Content, ImageSet, write_set
@@ -299,43 +299,58 @@ def sampler(size: int = 16) -> nn.Module:
     return genlab.create("vae", (3, size, size), 0, hidden=16, latent_dim=5).eval().requires_grad_(False)
 
 
+@pytest.mark.parametrize("drawn_once", [0, 100])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_triplets_are_decoded_codes_around_the_anchors_with_labels_that_say_so(images: ImageSet, mixed: bool) -> None:
-    real, vae = images.batches("identities"), sampler()
-    data = TripletBatches(real, vae, TripletSettings(step="sigma"), mixed=mixed)
-    given = next(iter(real.epoch(0, 0, 6, CPU)))
-    batch = data.around(given, np.random.default_rng(3))
-    places = [0, 3] if mixed else list(range(6))
-    train = images.tensor(images.splits["train"])
-    codes = vae.encode(given.images[places])
-    expected = sample_triplet_codes(
-        codes.mean.double(), codes.log_var.double(), vae.encode(train).mean.double().mean(0),
-        **TripletSettings(step="sigma").model_dump(), generator=np.random.default_rng(3),
-    )  # fmt: skip
-    decoded = torch.cat([vae.decode(part.float()) for part in (codes.mean, *expected)])
-    own = given.labels[places]
-    if mixed:
-        assert torch.equal(batch.images[:6], given.images)
-        assert torch.equal(batch.labels[:6], given.labels)
-    torch.testing.assert_close(batch.images[6 * mixed :], decoded, rtol=1e-4, atol=1e-5)
-    labels = batch.labels[6 * mixed :].reshape(3, -1)
-    assert torch.equal(labels[0], own)
-    assert torch.equal(labels[1], own)
-    assert (labels[2] < 0).all()
-    assert len(labels[2].unique()) == len(own)
-
-
-@pytest.mark.parametrize("mixed", [False, True])
-def test_an_epoch_of_triplets_follows_from_seed_and_epoch_and_can_be_joined_midway(
-    images: ImageSet, mixed: bool
+def test_triplets_are_decoded_codes_around_the_anchors_with_labels_that_say_so(
+    images: ImageSet, mixed: bool, drawn_once: int
 ) -> None:
-    data = TripletBatches(images.batches("identities"), sampler(), TripletSettings(), mixed=mixed)
+    """Every batch of an epoch against Algorithm 3 applied to the codes of the training images."""
+    real, vae, settings = images.batches("identities"), sampler(), TripletSettings(step="sigma")
+    data = TripletBatches(real, vae, settings, mixed=mixed, drawn_once=drawn_once)
+    train = next(iter(real.in_order("train", 512, CPU)))
+    codes = vae.encode(train.images)
+    mean, log_var = codes.mean.double(), codes.log_var.double()
+    total, count = drawn_once or 64, 4 if mixed else 8
+    order = np.random.default_rng(derived_seed(5, 2)).permutation(total)
+    once = np.arange(drawn_once) % 64
+    for step, batch in enumerate(data.epoch(5, 2, 24, CPU)):
+        rows = [order[place % total] for place in range(step * count, (step + 1) * count) if mixed or place < total]
+        anchors, half = np.array(rows) % 64, len(batch.images) - 3 * len(rows)
+        drawn = np.random.default_rng(derived_seed(5) if drawn_once else derived_seed(5, 2, step))
+        around = once if drawn_once else anchors
+        expected = sample_triplet_codes(
+            mean[around], log_var[around], mean.mean(0), **settings.model_dump(), generator=drawn
+        )
+        if drawn_once:
+            expected = [part[rows] for part in expected]
+        decoded = torch.cat([vae.decode(part.float()) for part in (mean[anchors], *expected)])
+        torch.testing.assert_close(batch.images[half:], decoded, rtol=1e-4, atol=1e-5)
+        labels = batch.labels[half:].reshape(3, -1)
+        own = train.labels[anchors] if mixed else torch.from_numpy(anchors)
+        assert torch.equal(labels[0], own)
+        assert torch.equal(labels[1], own)
+        assert (labels[2] < 0).all()
+        assert len(labels[2].unique()) == len(own)
+    for batch, alone in zip(data.epoch(5, 2, 24, CPU), real.epoch(5, 2, 12, CPU), strict=True) if mixed else ():
+        assert torch.equal(batch.images[:-12], alone.images)
+        assert torch.equal(batch.labels[:-12], alone.labels)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "drawn_once", "steps"), [(False, 0, 8), (False, 100, 13), (True, 0, 6), (True, 5, 6)]
+)
+def test_an_epoch_of_triplets_follows_from_seed_and_epoch_and_can_be_joined_midway(
+    images: ImageSet, mixed: bool, drawn_once: int, steps: int
+) -> None:
+    data = TripletBatches(
+        images.batches("identities"), sampler(), TripletSettings(), mixed=mixed, drawn_once=drawn_once
+    )
 
     def epoch(*where: int) -> list[torch.Tensor]:
         return [batch.images for batch in data.epoch(*where[:2], 24, CPU, *where[2:])]
 
     first = epoch(0, 0)
-    assert len(first) == data.steps(24) == (6 if mixed else 8)
+    assert len(first) == data.steps(24) == steps
     assert {len(batch) for batch in first[:-1]} == {24}
     assert all(torch.equal(a, b) for a, b in zip(first, epoch(0, 0), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(first[2:], epoch(0, 0, 2), strict=True))
@@ -343,6 +358,22 @@ def test_an_epoch_of_triplets_follows_from_seed_and_epoch_and_can_be_joined_midw
     held = torch.cat([batch.images for batch in data.in_order("validation", 8, CPU)])
     assert len(held) == data.count("validation") == 16
     assert held.sum() == pytest.approx(images.tensor(images.splits["validation"]).sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("drawn_once", [0, 100])
+def test_what_is_drawn_once_comes_again_in_every_epoch_and_what_is_not_is_new(
+    images: ImageSet, drawn_once: int
+) -> None:
+    settings = TripletSettings(step="sigma", stochastic_radius="per_dimension")
+    data = TripletBatches(images.batches("identities"), sampler(), settings, drawn_once=drawn_once)
+
+    def sampled(epoch: int) -> set[bytes]:
+        parts = [batch.images.chunk(3)[1] for batch in data.epoch(0, epoch, 24, CPU)]
+        return {row.round(decimals=4).numpy().tobytes() for row in torch.cat(parts)}
+
+    first, second = sampled(0), sampled(1)
+    assert len(first) == (drawn_once or 64)
+    assert (len(first & second) > 0.9 * len(first)) == bool(drawn_once)
 
 
 def test_a_run_that_cannot_sample_triplets_is_refused(images: ImageSet) -> None:
@@ -354,6 +385,8 @@ def test_a_run_that_cannot_sample_triplets_is_refused(images: ImageSet) -> None:
         model(source="sampled")
     with pytest.raises(BadInputError, match="leave it empty"):
         model(triplets_from="somewhere")
+    with pytest.raises(BadInputError, match="set drawn_once to 0"):
+        model(drawn_once=10)
 
 
 # Diagnosis -------------------------------------------------------------------------------------------------------
@@ -472,6 +505,7 @@ def test_a_run_learns_from_triplets_that_another_run_samples(lab: genlab.Workspa
     assert run.config.parameters["triplets_from"] == str(vae.directory)
     assert Worker(RunDirectory(run.directory)).train() == "finished"
     assert run.scalars()[-1]["step"] == 2 * (-(-64 // 6) if source == "mixed" else 64 // 4)
+    assert 0 <= run.scalars()[-1]["active"] <= 1
     assert np.isfinite(run.embed(images.tensor([0]))).all()
     assert {path: path.read_bytes() for path in vae.directory.rglob("*") if path.is_file()} == before
     with pytest.raises(BadInputError, match="such as a VAE"):

@@ -51,4 +51,4 @@ def with_triplets(data: Batches, model: Model) -> Batches:
 
     settings = TripletSettings(**{name: getattr(chosen, name) for name in TripletSettings.model_fields})
     sampler = newest_model(Path(chosen.triplets_from))
-    return TripletBatches(data, sampler, settings, mixed=chosen.source == "mixed")
+    return TripletBatches(data, sampler, settings, mixed=chosen.source == "mixed", drawn_once=chosen.drawn_once)

@@ -1,4 +1,4 @@
-"""Batches of triplets that a trained model samples around real images, drawn anew in every epoch.
+"""Batches of triplets that a trained model samples around real images, drawn once or anew in every epoch.
 
 References:
     [1] Bruneel, Image generation through feature extraction and learning, master thesis, Linnaeus University, 2023, 5.3 and 8.
@@ -6,9 +6,10 @@ References:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,16 +27,28 @@ if TYPE_CHECKING:
     from genlab.core.model import Model
 
 
-class TripletBatches:
-    """Batches of anchors, positives and negatives that `sampler` decodes around the images of `real`.
+class Anchors(NamedTuple):
+    """Codes (N, D) of the training images, which triplets are sampled around, and their labels (N,) if any."""
 
-    Anchor and positive share the anchor's label; each negative has a label of its own, below 0. Codes are drawn by (seed,
-    epoch, step) alone. With `mixed`, half of a batch are real images and a third of them are its anchors. Held-out
-    images stay real: they say whether what is learned from samples holds. Raises `BadInputError` for a model that
-    cannot encode and decode images of this shape.
+    mean: Tensor
+    log_var: Tensor
+    labels: Tensor | None
+
+
+class TripletBatches:
+    """Batches of anchors, positives and negatives that `sampler` decodes around the training images of `real`.
+
+    Each training image is an anchor once an epoch, with codes drawn by (seed, epoch, step) alone; or `drawn_once` triplets
+    are drawn by the seed alone, around one image after another, and come again in every epoch. Labels number anchors:
+    anchor and positive share one, each negative has its own below 0, and nothing says which images show the same. With
+    `mixed`, half of a batch are real images, and then anchors have the labels of theirs. Held-out images stay real: they
+    say whether what is learned from samples holds. Raises `BadInputError` for a model that cannot encode and decode images
+    of this shape.
     """
 
-    def __init__(self, real: Batches, sampler: Model, settings: TripletSettings, *, mixed: bool = False) -> None:
+    def __init__(
+        self, real: Batches, sampler: Model, settings: TripletSettings, *, mixed: bool = False, drawn_once: int = 0
+    ) -> None:
         if not isinstance(sampler, EncodesNormal) or not isinstance(sampler, Decodes):
             raise BadInputError(
                 "Triplets are sampled by a model whose codes have a variance and can be decoded, such as a VAE."
@@ -47,21 +60,39 @@ class TripletBatches:
         self.real, self.settings, self.mixed = real, settings, mixed
         self.sampler: Any = sampler
         self.shape, self.classes = real.shape, real.classes
+        self.drawn_once = drawn_once
 
     def count(self, split: str = "train") -> int:
-        """Real images in a split; those of "train" are each an anchor (with `mixed` every third) once an epoch."""
+        """Real images in a split."""
         return self.real.count(split)
 
+    @property
+    def triplets(self) -> int:
+        """Sampled triplets of an epoch; with `mixed` not all of them come in each."""
+        return self.drawn_once or self.count("train")
+
     def steps(self, batch_size: int) -> int:
-        """Batches in one epoch of the real images."""
-        return self.real.steps(self._real_ones(batch_size))
+        """Batches in one epoch: of the triplets, or with `mixed` of the real images."""
+        if self.mixed:
+            return self.real.steps(_real_ones(batch_size))
+        return max(1, -(-self.triplets // _anchors(batch_size)))
 
     def epoch(self, seed: int, epoch: int, batch_size: int, device: torch.device, skip: int = 0) -> Iterator[Batch]:
         """The training batches of one epoch: anchors, then positives, then negatives; with `mixed` real images first."""
         self.sampler.to(device)
-        for step, batch in enumerate(self.real.epoch(seed, epoch, self._real_ones(batch_size), device, skip), skip):
-            draws = np.random.default_rng(derived_seed(seed, epoch, step))
-            yield self.around(batch, draws)
+        steps, count = range(skip, self.steps(batch_size)), _anchors(batch_size) // (2 if self.mixed else 1)
+        real: Iterator[Batch | None] = itertools.repeat(None)
+        if self.mixed:
+            real = self.real.epoch(seed, epoch, _real_ones(batch_size), device, skip)
+        order = np.random.default_rng(derived_seed(seed, epoch)).permutation(self.triplets)
+        fixed = self._codes(np.arange(self.drawn_once), derived_seed(seed)) if self.drawn_once else None
+        for step, beside in zip(steps, real, strict=False):
+            places = np.arange(step * count, (step + 1) * count)
+            rows = order[places % len(order) if self.mixed else places[places < len(order)]]
+            codes = (
+                self._codes(rows, derived_seed(seed, epoch, step)) if fixed is None else [part[rows] for part in fixed]
+            )
+            yield self._batch(rows, codes, beside)
 
     def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:
         """A split of the real images."""
@@ -75,32 +106,43 @@ class TripletBatches:
         """A whole split of the real images."""
         return self.real.all(split, device)
 
-    @torch.no_grad()
-    def around(self, batch: Batch, draws: np.random.Generator) -> Batch:
-        """Triplets around the images of a batch; with `mixed` around every third, after the batch itself."""
-        labels = torch.arange(len(batch.images), device=batch.images.device) if batch.labels is None else batch.labels
-        anchors = slice(None, None, 3) if self.mixed else slice(None)
-        codes = self.sampler.encode(batch.images[anchors])
-        mean, log_var = codes.mean.double(), codes.log_var.double()
-        middle = self.global_mean.to(mean)
-        values = self.settings.model_dump()
-        positive, negative = sample_triplet_codes(mean, log_var, middle, generator=draws, **values)
-        decoded = self.sampler.decode(torch.cat([mean, positive, negative]).to(codes.mean.dtype))
-        own = labels[anchors]
-        fresh = -1 - torch.arange(len(own), device=own.device)
-        images, shown = decoded, torch.cat([own, own, fresh])
-        if self.mixed:
-            images, shown = torch.cat([batch.images, decoded]), torch.cat([labels, shown])
-        return Batch(images, shown)
+    def _codes(self, rows: np.ndarray, seed: int) -> list[Tensor]:
+        """Codes (B, D) of the anchors of some triplets, of their positives and of their negatives."""
+        place = rows % len(self.anchors.mean)
+        mean, log_var = self.anchors.mean[place].double(), self.anchors.log_var[place].double()
+        middle, draws = self.anchors.mean.double().mean(0), np.random.default_rng(seed)
+        sampled = sample_triplet_codes(mean, log_var, middle, generator=draws, **self.settings.model_dump())
+        return [mean, *sampled]
 
-    def _real_ones(self, batch_size: int) -> int:
-        """Real images behind a batch: a third of it, with `mixed` a half."""
-        return max(2, batch_size // (2 if self.mixed else 3))
+    @torch.no_grad()
+    def _batch(self, rows: np.ndarray, codes: list[Tensor], beside: Batch | None) -> Batch:
+        """Some triplets as a batch, behind real images where there are any."""
+        images = self.sampler.decode(torch.cat(codes).to(self.anchors.mean.dtype))
+        own = torch.from_numpy(rows % len(self.anchors.mean)).to(images.device)
+        if beside is not None and self.anchors.labels is not None:
+            own = self.anchors.labels[own]
+        shown = torch.cat([own, own, -1 - torch.arange(len(own), device=own.device)])
+        if beside is None or beside.labels is None:
+            return Batch(images, shown)
+        return Batch(torch.cat([beside.images, images]), torch.cat([beside.labels, shown]))
 
     @cached_property
-    def global_mean(self) -> Tensor:
-        """The mean code (D,) of the training images."""
-        size = images_at_once(self.sampler)
+    def anchors(self) -> Anchors:
+        """The codes of the training images, computed once."""
+        device = self.sampler.device
         with torch.no_grad():
-            batches = self.real.in_order("train", size, self.sampler.device)
-            return torch.cat([self.sampler.encode(batch.images).mean.double() for batch in batches]).mean(0)
+            batches = list(self.real.in_order("train", images_at_once(self.sampler), device))
+            codes = [self.sampler.encode(batch.images) for batch in batches]
+        labels = [batch.labels for batch in batches if batch.labels is not None]
+        mean, log_var = (torch.cat([getattr(each, name) for each in codes]) for name in ("mean", "log_var"))
+        return Anchors(mean, log_var, torch.cat(labels) if labels else None)
+
+
+def _anchors(batch_size: int) -> int:
+    """Triplets in a batch of so many images."""
+    return max(2, batch_size // 3)
+
+
+def _real_ones(batch_size: int) -> int:
+    """Real images in a mixed batch."""
+    return max(2, batch_size // 2)

@@ -56,8 +56,9 @@ CARD = Card(
         "Without a semi-hard negative a pair takes its farthest negative, as the library behind the thesis's code does; the text "
         "speaks of semi-hard ones only.",
         "Batches are drawn so that each holds several images of a thing; the thesis has a list of ready triplets.",
-        "Triplets from another run are drawn anew around every image in every epoch, and mined for semi-hard ones, as the thesis's "
-        "future work asks; it drew them once. All three images are decoded ones, so that blur does not tell them apart.",
+        "Triplets from another run are by default drawn anew around every image in every epoch, and mined for semi-hard ones, as "
+        "the thesis's future work asks; it drew them once (drawn_once). All three images are decoded ones, so that blur does not "
+        "tell them apart, and every image counts as something of its own: labels are not used.",
         "The thesis's accuracy is not defined in its text: shares of right triplets, identification among N candidates and "
         "verification are reported side by side, each with its chance level.",
     ),
@@ -94,7 +95,8 @@ class NetworkParameters(Parameters):
         0.6, "How much farther than the positive the negative should be; no distance exceeds 2.", minimum=0.01, maximum=2, step=0.05, symbol="m"
     )  # fmt: skip
     mining: Literal["semi_hard", "batch_all"] = parameter(
-        "semi_hard", "One semi-hard negative for each positive pair, the nearest; or all of them."
+        "semi_hard",
+        "One semi-hard negative for each positive pair, the nearest, or the farthest where none is; or all semi-hard ones and no other.",
     )
     learning_rate: float = parameter(1e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 

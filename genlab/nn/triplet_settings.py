@@ -69,12 +69,15 @@ class TripletSource(TripletSettings):
     """Where a model's triplets come from: its labels, another run's latent space, or both."""
 
     source: Literal["real", "sampled", "mixed"] = parameter(
-        "real", "Triplets of the labelled images, or sampled anew around each image by another run, or half and half."
-    )
+        "real", "Triplets of the labelled images; or sampled by another run around each image, without labels; or half and half."
+    )  # fmt: skip
     triplets_from: str = parameter(
         "",
         "Name, id or folder of the run that samples triplets, such as a VAE on images of the same size; empty for none.",
     )
+    drawn_once: int = parameter(
+        0, "Sampled triplets that are drawn once, before training; 0 draws one around every image in every epoch.", minimum=0, maximum=1_000_000
+    )  # fmt: skip
 
     @pydantic.model_validator(mode="after")
     def _sampled_triplets_have_a_run(self) -> TripletSource:
@@ -83,4 +86,6 @@ class TripletSource(TripletSettings):
                 "Sampled and mixed triplets come from a run, and real ones do not: name a run in triplets_from and set "
                 "source to sampled or mixed, or leave it empty and set source to real."
             )
+        if self.source == "real" and self.drawn_once:
+            raise ValueError("Real triplets are not drawn by a run; set drawn_once to 0, or set source to sampled.")
         return self
