@@ -109,7 +109,10 @@ def pause(run: str) -> dict[str, Any]:
 @click.argument("file")
 @reports(lambda document: f"{document['run']} is in {document['file']} ({document['bytes']:,} bytes)")
 def export(run: str, file: str) -> dict[str, Any]:
-    """Write a run as a zip to share: its record, events, weights and previews."""
+    """Write a run as a zip to share: its record, events, weights and previews.
+
+    A FILE that ends in .onnx gets its decoder alone, checked against PyTorch, for any runtime of ONNX.
+    """
     found = laboratory().runs[run]
     written = found.export(file)
     return {"run": found.id, "file": str(written), "bytes": written.stat().st_size}

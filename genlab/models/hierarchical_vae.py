@@ -223,7 +223,7 @@ class HierarchicalVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Impor
         """The mean of p(x|z): images (N, C, H, W) in [0, 1] of codes e (N, latent_dim)."""
         parts = zip(codes.split(self.parts, dim=1), self.maps, strict=True)
         maps = iter([part.reshape(-1, *shape) for part, shape in parts])
-        return torch.sigmoid(self.descend(lambda level, h: next(maps), len(codes)))
+        return torch.sigmoid(self.descend(lambda level, h: next(maps), codes.shape[0]))
 
     def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """`reconstruction`, `kl` and each level's `kl_1`, `kl_2`, … (N,) in nats, with one draw of all codes an image."""

@@ -193,7 +193,7 @@ class InvertibleConv(Transform):
         rows = self.permutation.T @ z.transpose(0, 1).flatten(1)
         rows = torch.linalg.solve_triangular(lower, rows, upper=False, unitriangular=True)
         rows = torch.linalg.solve_triangular(upper, rows, upper=True)
-        return rows.view(z.shape[1], len(z), *z.shape[2:]).transpose(0, 1)
+        return rows.view(z.shape[1], z.shape[0], *z.shape[2:]).transpose(0, 1)
 
 
 class MultiScale(Transform):

@@ -134,7 +134,7 @@ class Synthesis(nn.Module):
     def forward(self, styles: Tensor) -> Tensor:
         """Images in [0, 1]."""
         by_level = styles.unbind(1)
-        maps = self.layers[0](self.constant.expand(len(styles), -1, -1, -1), by_level[0])
+        maps = self.layers[0](self.constant.expand(styles.shape[0], -1, -1, -1), by_level[0])
         image = self.images[0](maps, by_level[0])
         for place, sides in enumerate(self.sizes[1:], start=1):
             maps = self.layers[2 * place - 1](enlarged(maps, sides), by_level[2 * place - 1])

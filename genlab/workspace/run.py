@@ -15,9 +15,10 @@ from genlab.runs.checkpoints import refuse_weights_only
 from genlab.runs.config import RunConfig, RunState
 from genlab.runs.directory import RunDirectory
 from genlab.runs.events import Illness, illnesses
-from genlab.runs.files import write_atomically
+from genlab.runs.files import copy_file, write_atomically
 from genlab.runs.sharing import pack
 from genlab.workspace.explore import Explore
+from genlab.workspace.export import decoder_file
 from genlab.workspace.loading import load_model
 from genlab.workspace.progress import Bar
 from genlab.workspace.resuming import check_changes
@@ -250,8 +251,20 @@ class Run(Explore):
         write_atomically(self.directory / "name.txt", name.strip().encode())
 
     def export(self, file: str | Path) -> Path:
-        """Write the run as a zip that can be shared: configuration, events, weights and previews, no pickles."""
+        """Write the run as a zip that can be shared: configuration, events, weights and previews, no pickles.
+
+        A name that ends in .onnx takes its decoder alone, as a graph that needs no Python (`decoder`).
+        """
+        if Path(file).suffix == ".onnx":
+            return copy_file(self.decoder(), Path(file))
         return pack(self.directory, Path(file))
+
+    def decoder(self, step: int | None = None) -> Path:
+        """The ONNX file of its decoder, which pages run in the browser: `codes` (N, D) to `images` (N, C, H, W).
+
+        Exported and compared with PyTorch on the first call, then kept. Raises `BadInputError` where there is none.
+        """
+        return decoder_file(self, step)
 
     def record(self) -> str:
         """What one must know to repeat the run, as JSON."""
