@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 
 import genlab
 import genlab.metrics as genlab_metrics
 from genlab.core.errors import UnknownNameError
 from genlab.core.registry import find
+from genlab.runs.directory import RunDirectory
 from genlab.studies import (
     Cell,
     Chart,
@@ -58,6 +60,19 @@ def lab(tmp_path: Path) -> genlab.Workspace:
     return genlab.Workspace(tmp_path)
 
 
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Runs train in this process as they are started; their names, in that order."""
+    names: list[str] = []
+
+    def start_now(self: genlab.workspace.Runs, run: genlab.Run) -> None:
+        names.append(run.name)
+        tiny.train(run)
+
+    monkeypatch.setattr(genlab.workspace.Runs, "start_now", start_now)
+    return names
+
+
 def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Workspace) -> None:
     seen: list[Progress] = []
     first = StudyRun(lab, TINY)
@@ -90,7 +105,7 @@ def test_what_was_interrupted_goes_on_and_what_was_done_stays(lab: genlab.Worksp
     assert [result.run for result in full.results()] == [kept, begun.id]
 
 
-def test_a_failed_run_is_a_gap_that_is_named_and_tried_again(lab: genlab.Workspace) -> None:
+def test_a_failed_run_is_a_gap_that_is_named_and_tried_again(lab: genlab.Workspace, trained: list[str]) -> None:
     def explosive(quick: bool, images: int) -> Sequence[Cell]:
         wild = {"device": "cpu", "learning_rate": 1.0, "batch_size": 8, "epochs": 3}
         return [Cell({"rate": "fine"}, "vae", SLOW), Cell({"rate": "wild"}, "vae_gan", {**wild, "latent_dim": 20})]
@@ -106,7 +121,7 @@ def test_a_failed_run_is_a_gap_that_is_named_and_tried_again(lab: genlab.Workspa
     assert "finite" in sentence
 
 
-def test_a_cell_that_is_planned_otherwise_is_trained_again(lab: genlab.Workspace) -> None:
+def test_a_cell_that_is_planned_otherwise_is_trained_again(lab: genlab.Workspace, trained: list[str]) -> None:
     StudyRun(lab, TINY, quick=True).run()
 
     def longer(quick: bool, images: int) -> Sequence[Cell]:
@@ -118,7 +133,131 @@ def test_a_cell_that_is_planned_otherwise_is_trained_again(lab: genlab.Workspace
     assert lab.runs[changed.results()[0].run].state.epoch == 2
 
 
-def test_the_document_is_plain(lab: genlab.Workspace) -> None:
+# Cells that build on others --------------------------------------------------------------------------------------
+
+EMBEDDING = {"width": 4, "embedding_dim": 2, "epochs": 1, "batch_size": 12, "device": "cpu"}
+
+
+def chained(epochs: int = 1) -> Study:
+    """An autoencoder, two recognition runs on triplets that it samples, and one on real ones."""
+
+    def grid(quick: bool, images: int) -> Sequence[Cell]:
+        vae = Cell({"role": "vae"}, "vae", {**tiny.SMALL, "epochs": epochs})
+        sampled = {**EMBEDDING, "source": "sampled", "drawn_once": 50}
+        cells = [
+            Cell({"role": "sampled", "seed": seed}, "recognition", {**sampled, "seed": seed}, builds_on={"triplets_from": vae.key})
+            for seed in range(2)
+        ]  # fmt: skip
+        return [vae, *cells, Cell({"role": "real"}, "recognition", EMBEDDING)]
+
+    def conclude(results: Sequence[Result], open_run: Callable[[str], Any]) -> Report:
+        rows = ((Entry(result.cell.key), Entry(repr(result.numbers["loss"]))) for result in results)
+        return Report((), (Table("Losses", ("", "loss"), tuple(rows)),))
+
+    return Study("chained", "", "", "", "dots", grid, tiny_measure, conclude)
+
+
+def shown(report: Report) -> list[list[str]]:
+    return [[entry.text for entry in row] for row in report.tables[0].rows]
+
+
+@pytest.fixture
+def dotted(lab: genlab.Workspace) -> genlab.Workspace:
+    tiny.images(lab)
+    return lab
+
+
+def test_a_cell_waits_for_the_one_it_builds_on_and_is_given_its_run(
+    dotted: genlab.Workspace, trained: list[str]
+) -> None:
+    study = StudyRun(dotted, chained())
+    report = study.run(jobs=4)
+    assert trained[:2] == ["chained: role=vae", "chained: role=real"]
+    vae, *sampled, real = study.results()
+    for result in sampled:
+        config = dotted.runs[result.run].config
+        assert config.parameters["triplets_from"] == str(dotted.runs[vae.run].directory)
+    assert dotted.runs[real.run].config.parameters["triplets_from"] == ""
+    assert len({loss for _, loss in shown(report)}) == 4
+    assert StudyRun(dotted, chained()).run() == report
+    assert len(trained) == 4
+    assert dict(shown(StudyRun(dotted, chained(epochs=2)).run())) != dict(shown(report))
+    assert len(trained) == 7  # the autoencoder is planned otherwise, and so is what builds on it
+
+
+@pytest.mark.parametrize("stopped", range(4))
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_interrupted_anywhere_it_goes_on_to_the_same_table(
+    dotted: genlab.Workspace, trained: list[str], monkeypatch: pytest.MonkeyPatch, stopped: int, when: str
+) -> None:
+    """The power goes before the run of a cell is made, or when it has ended and is not measured."""
+    owner, name = {"before": (genlab.Workspace, "prepare"), "after": (genlab.workspace.Runs, "start_now")}[when]
+    real, calls = getattr(owner, name), []
+
+    def power_cut(*args: Any, **values: Any) -> Any:
+        calls.append(name)
+        gone = len(calls) == stopped + 1
+        if gone and when == "before":
+            raise KeyboardInterrupt
+        result = real(*args, **values)
+        if gone:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            StudyRun(dotted, chained()).run()
+    assert len(StudyRun(dotted, chained()).results()) == stopped
+    found = shown(StudyRun(dotted, chained()).run())
+    assert len(trained) == 4  # nothing was trained twice
+    fresh = genlab.Workspace(dotted.root / "again")
+    tiny.images(fresh)
+    assert shown(StudyRun(fresh, chained()).run()) == found
+
+
+def test_what_builds_on_a_failed_cell_fails_and_says_so(
+    dotted: genlab.Workspace, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = genlab.workspace.Runs.start_now
+
+    def failing(self: genlab.workspace.Runs, run: genlab.Run) -> None:
+        if run.config.model == "vae":
+            files = RunDirectory(run.directory)
+            files.set_state(files.state.model_copy(update={"status": "failed", "message": "It broke."}))
+        else:
+            start(self, run)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(genlab.workspace.Runs, "start_now", failing)
+        seen: list[Progress] = []
+        study = StudyRun(dotted, chained())
+        study.run(progress=seen.append)
+    assert seen[-1] == Progress(1, 3, 0, 4)
+    broken, *others = failures(study)
+    assert broken == "role=vae: It broke."
+    assert others == [f"role=sampled, seed={seed}: it builds on role=vae, which failed." for seed in range(2)]
+    study.run(progress=seen.append)
+    assert seen[-1] == Progress(4, 0, 0, 4)
+
+
+def test_a_run_that_others_still_need_is_trained_again_when_it_is_gone(
+    dotted: genlab.Workspace, trained: list[str]
+) -> None:
+    study = StudyRun(dotted, chained())
+    first = shown(study.run())
+    vae, sampled, *_ = study.results()
+    dotted.runs[vae.run].delete()
+    assert shown(StudyRun(dotted, chained()).run()) == first  # nobody needs it any more
+    assert len(trained) == 4
+    record = json.loads((study.folder / "study.json").read_text())
+    del record["cells"][sampled.cell.key]
+    (study.folder / "study.json").write_text(json.dumps(record))
+    assert shown(StudyRun(dotted, chained()).run()) == first
+    assert len(trained) == 6
+
+
+def test_the_document_is_plain(lab: genlab.Workspace, trained: list[str]) -> None:
     running = StudyRun(lab, TINY, quick=True)
     document = json.loads(json.dumps(study_document(running, running.run())))
     assert document["cells"][0]["place"] == {"seed": 0}
@@ -154,9 +293,13 @@ def test_every_cell_of_every_grid_can_be_trained(name: str, lab: genlab.Workspac
     for quick in (True, False):
         cells = study.grid(quick, 600)
         assert len({cell.key for cell in cells}) == len(cells) > 1
-        for cell in filter(lambda cell: cell.model, cells):
-            lab.plan(cell.model, cell.preset, dict(cell.values))
-            assert find(cell.model)
+        before = set[str]()
+        for cell in cells:
+            assert before.issuperset(cell.builds_on.values())
+            before.add(cell.key)
+            if cell.model:
+                lab.plan(cell.model, cell.preset, {**cell.values, **dict.fromkeys(cell.builds_on, "a run")})
+                assert find(cell.model)
 
 
 def test_an_unknown_study_is_answered_with_the_nearest() -> None:

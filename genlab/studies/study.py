@@ -22,7 +22,8 @@ Place = Mapping[str, str | int | float | bool]
 class Cell(NamedTuple):
     """One run of a grid: its `place` (factor -> level), and how to train it.
 
-    `data` is empty for the study's own images, `model` for a cell that the study computes itself.
+    `data` is empty for the study's own images, `model` for a cell that the study computes itself. `builds_on` names
+    values that are runs of other cells: value -> key of a cell that stands earlier in the grid.
     """
 
     place: Place
@@ -30,6 +31,7 @@ class Cell(NamedTuple):
     values: Mapping[str, Any] = {}
     preset: str = "default"
     data: str = ""
+    builds_on: Mapping[str, str] = {}
 
     @property
     def key(self) -> str:

@@ -53,6 +53,7 @@ class StudyRun:
         self.quick = quick
         self.images = lab.datasets.resolve(data or self.study.data)
         self.cells = list(self.study.grid(quick, self.images.batches().count()))
+        self._keyed = {cell.key: cell for cell in self.cells}
         kind = "quick" if quick else "full"
         self.folder = lab.root / "studies" / f"{self.study.name}-{kind}-{self.images.name}"
         self._record = self._read()
@@ -60,7 +61,7 @@ class StudyRun:
     def run(self, *, jobs: int = 1, progress: Callable[[Progress], None] | None = None) -> Report:
         """Train what is missing, `jobs` runs at once, and conclude. Interrupted, it loses only what was running.
 
-        A cell whose run failed is a gap in the tables, and is tried again the next time.
+        A cell whose run failed is a gap in the tables, as are those that build on it; all are tried again the next time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with only_worker(self.folder, patience=0):
@@ -69,7 +70,7 @@ class StudyRun:
         return self.report()
 
     def _train(self, jobs: int, progress: Callable[[Progress], None]) -> None:
-        waiting = [cell for cell in self.cells if "numbers" not in self._cell(cell)]
+        waiting = self._missing()
         ours = [cell for cell in waiting if not cell.model]
         waiting = [cell for cell in waiting if cell.model]
         if ours and self.study.compute:
@@ -77,18 +78,32 @@ class StudyRun:
                 self._keep(cell, {"run": "", "numbers": numbers})
                 progress(self.progress())
         running: list[tuple[Cell, Run]] = []
-        failed = 0
+        failed = set[str]()
         while waiting or running:
-            while waiting and len(running) < jobs:
-                cell = waiting.pop(0)
+            failed |= {cell.key for cell in waiting if not failed.isdisjoint(cell.builds_on.values())}
+            waiting = [cell for cell in waiting if cell.key not in failed]
+            unfinished = {cell.key for cell in waiting} | {cell.key for cell, _ in running}
+            ready = [cell for cell in waiting if unfinished.isdisjoint(cell.builds_on.values())]
+            for cell in ready[: jobs - len(running)]:
+                waiting.remove(cell)
                 running.append((cell, self._begin(cell)))
             for cell, run in [pair for pair in running if pair[1].status not in ("running", "queued")]:
                 running.remove((cell, run))
-                failed += not self._take(cell, run)
-            done = len(self.cells) - len(waiting) - len(running) - failed
-            progress(Progress(done, failed, len(running), len(self.cells)))
+                if not self._take(cell, run):
+                    failed.add(cell.key)
+            done = len(self.cells) - len(waiting) - len(running) - len(failed)
+            progress(Progress(done, len(failed), len(running), len(self.cells)))
             if running:
                 time.sleep(LOOK)
+
+    def _missing(self) -> list[Cell]:
+        """The cells without numbers and, for those that build on it, a cell whose run is gone."""
+        missing = {cell.key for cell in self.cells if "numbers" not in self._cell(cell)}
+        for cell in reversed(self.cells):  # they build on earlier ones alone
+            if cell.key in missing:
+                foundations = (self._keyed[key] for key in cell.builds_on.values())
+                missing |= {each.key for each in foundations if self._cell(each).get("run") not in self.lab.runs}
+        return [cell for cell in self.cells if cell.key in missing]
 
     def start(self, *, jobs: int = 1) -> None:
         """Run it in a process of its own, which goes on when this one ends; what it prints goes to `study.log`."""
@@ -150,9 +165,9 @@ class StudyRun:
             if run.status != "failed":
                 return run
         data = cell.data or self.images
-        run = self.lab.prepare(
-            cell.model, data, preset=cell.preset, name=f"{self.study.name}: {cell.key}", **cell.values
-        )
+        built_on = {name: self._cell(self._keyed[key])["run"] for name, key in cell.builds_on.items()}
+        name = f"{self.study.name}: {cell.key}"
+        run = self.lab.prepare(cell.model, data, preset=cell.preset, name=name, **cell.values, **built_on)
         self._keep(cell, {"run": run.id})
         self.lab.runs.start_now(run)
         return run
@@ -180,18 +195,21 @@ class StudyRun:
     def _cell(self, cell: Cell) -> dict[str, Any]:
         """What is kept of a cell, as long as it is trained the same way."""
         known: dict[str, Any] = self._record["cells"].get(cell.key, {})
-        return known if known.get("plan") == _plan(cell) else {}
+        return known if known.get("plan") == self._plan(cell) else {}
 
     def _keep(self, cell: Cell, known: dict[str, Any]) -> None:
-        self._record["cells"][cell.key] = {"plan": _plan(cell), **known}
+        self._record["cells"][cell.key] = {"plan": self._plan(cell), **known}
         self._write()
+
+    def _plan(self, cell: Cell) -> dict[str, Any]:
+        """All that a cell's numbers follow from, and what the cells it builds on follow from."""
+        plan = {"model": cell.model, "preset": cell.preset, "values": dict(cell.values), "data": cell.data}
+        if cell.builds_on:
+            plan["builds_on"] = {name: self._plan(self._keyed[key]) for name, key in cell.builds_on.items()}
+        return plan
 
     def _write(self) -> None:
         write_atomically(self._file, json.dumps(self._record, indent=1).encode())
-
-
-def _plan(cell: Cell) -> dict[str, Any]:
-    return {"model": cell.model, "preset": cell.preset, "values": dict(cell.values), "data": cell.data}
 
 
 def study_document(run: StudyRun, report: Report) -> dict[str, Any]:
@@ -215,12 +233,15 @@ def study_document(run: StudyRun, report: Report) -> dict[str, Any]:
 
 
 def failures(run: StudyRun) -> list[str]:
-    """One sentence for each cell whose run failed."""
-    sentences = []
+    """One sentence for each cell whose run failed, and for each that builds on such a cell."""
+    sentences = dict[str, str]()
     for cell in run.cells:
         known = run._cell(cell)
+        for foundation in cell.builds_on.values():
+            if foundation in sentences:
+                sentences[cell.key] = f"{cell.key}: it builds on {foundation}, which failed."
         if known and "numbers" not in known and known["run"] in run.lab.runs:
             state = run.lab.runs[known["run"]].state
             if state.status == "failed":
-                sentences.append(f"{cell.key}: {state.message}")
-    return sentences
+                sentences[cell.key] = f"{cell.key}: {state.message}"
+    return list(sentences.values())
