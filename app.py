@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+import streamlit as st
+
 from genlab import ui
 
-ui.run_app(Path(__file__).parent / "pages")
+if __name__ == "__main__":  # as Streamlit runs it for a visitor
+    ui.run_app(Path(__file__).parent / "pages")
+else:  # as the server imports it, once
+    app = st.App(__file__, routes=ui.routes(), lifespan=ui.opening)

@@ -5,6 +5,7 @@ from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary, empty_state, guarded, offer_undo
 from genlab.ui.navigation import header, page, run_app
 from genlab.ui.pictures import show_figure, show_images
+from genlab.ui.routes import opening, routes
 from genlab.ui.state import choose_image_set, choose_run, get_models, get_workspace, remember
 
 __all__ = [
@@ -18,9 +19,11 @@ __all__ = [
     "header",
     "model_card",
     "offer_undo",
+    "opening",
     "page",
     "parameter_form",
     "remember",
+    "routes",
     "run_app",
     "show_figure",
     "show_images",

@@ -40,9 +40,10 @@ def decoder_file(run: Run, step: int | None = None) -> Path:
     return file
 
 
-def decoder_key(run: Run, step: int | None = None) -> str:
-    """What a run's exported decoder is called as long as its weights stay the same."""
-    return f"{_hash(_checkpoint(run, step))}-{FORMAT}"
+def decoder_key(run: Run) -> str:
+    """What a run's exported decoder is called as long as its weights stay the same; they are not looked through."""
+    found = checkpoints(run.directory / "checkpoints")
+    return f"{_hash(found[-1])}-{FORMAT}" if found else ""
 
 
 def _export(run: Run, checkpoint: Checkpoint) -> bytes:
