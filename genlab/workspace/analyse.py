@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 CLASSIFIED = 10_000  # images that a classifier learns from, at most
+CHUNK = 2048  # training images read at a time
 
 INSTEAD = {
     "samples": "a VAE, a GAN or a naive Bayes",
@@ -163,11 +164,13 @@ class Analyse:
         limit: int = 1000,
         seed: int = 0,
         lenient: bool = False,
+        features: str | None = None,
     ) -> dict[str, Measurement]:
         """Metrics by name (default: all that apply), on up to `limit` validation images or images of `against`.
 
         `against` is an image set, or the name or path of one. `lenient` leaves out named metrics that do not
-        apply, where a `BadInputError` would say why.
+        apply, where a `BadInputError` would say why. `features` names the feature space that samples are compared in:
+        "small classifier" (the default where there are labels), "pixels-PCA" or "EfficientNet-Lite0".
         """
         from genlab.metrics import Subject, evaluate
 
@@ -183,8 +186,15 @@ class Analyse:
             training=read(images, training),
             seed=seed,
             classifier=self._classifier(),
+            library=self._library,
+            features=features,
         )
         return evaluate(subject, metrics, title=self.title, lenient=lenient)
+
+    def _library(self) -> Iterator[np.ndarray]:
+        """All training images, some at a time."""
+        indices = split_indices(self.images, "train")
+        return (read(self.images, indices[start : start + CHUNK]) for start in range(0, len(indices), CHUNK))
 
     def _classifier(self) -> Callable[[], Features] | None:
         """Features of a small classifier of the run's images, kept under their hash; None where they have no classes."""
