@@ -245,9 +245,59 @@ def test_features_of_efficientnet_are_its_last_map_averaged(monkeypatch: Any) ->
     expected = np.array([[plane.mean() for plane in one] for one in maps])
     largest = expected[0].argmax()
     assert found[7:9] / found[7, largest] == pytest.approx(expected / expected[0, largest], rel=1e-3, abs=1e-4)
-    measured = evaluate(subject_of(digits()[1300:1330], features=LITE0), ["frechet"])["frechet"]
+    few = Subject(Replay(images[:8]), images[:8], training=images[8:16], features=LITE0)
+    measured = evaluate(few, ["frechet"])["frechet"]
     assert measured.details["features"] == LITE0
     assert f"on {PCA}" in measured.details
     monkeypatch.setattr("genlab.metrics.features.find_spec", lambda name: None)
     with pytest.raises(BadInputError, match=r"genlab\[recognition\]"):
         feature_spaces(images, None, LITE0)
+
+
+# --- perceptual distance ---------------------------------------------------------------------------------------
+
+
+def test_perceptual_distance_is_the_weighted_difference_of_normalised_features(monkeypatch: Any) -> None:
+    """Recomputed from the network's own layers, one pair at a time, on images as large as the patches people judged."""
+    package = pytest.importorskip("stlpips_pytorch.stlpips")
+    from genlab.metrics.perceptual import perceptual_distances
+
+    a, b = rng.random((2, 18, 3, 64, 70)).astype(np.float32)
+    found = perceptual_distances(a, b)
+    network = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    for place in (0, 17):  # of the first and the second batch
+        pair = torch.from_numpy(np.stack([a[place], b[place]]))
+        shift, scale = network.scaling_layer.shift, network.scaling_layer.scale
+        with torch.no_grad():
+            layers = network.net((2 * pair - 1 - shift) / scale)
+        expected = 0.0
+        for features, weighing in zip(layers, network.lins, strict=True):
+            x, y = features.double() / features.double().norm(dim=1, keepdim=True)
+            weights = weighing.model[-1].weight.double().view(-1, 1, 1)
+            expected += float((weights * (x - y) ** 2).sum(0).mean())
+        assert found[place] == pytest.approx(expected, rel=1e-4)
+    assert perceptual_distances(a[:1], a[:1])[0] == pytest.approx(0, abs=1e-6)
+    grey = a[:2, :1, :20, :20]
+    assert perceptual_distances(grey, grey[::-1]) == pytest.approx(
+        perceptual_distances(grey.repeat(3, 1), grey[::-1].repeat(3, 1))
+    )
+
+
+def test_perceptual_distance_is_a_metric_where_it_is_installed_and_refused_in_a_sentence_elsewhere(
+    monkeypatch: Any,
+) -> None:
+    import genlab
+
+    torch.manual_seed(0)
+    subject = Subject(genlab.create("vae", (1, 8, 8), latent_dim=2, hidden=8).eval(), digits()[:6])
+    monkeypatch.setattr("genlab.metrics.registry.find_spec", lambda name: None if name == "stlpips_pytorch" else name)
+    assert "lpips" not in evaluate(subject)
+    with pytest.raises(BadInputError, match=r"pip install 'genlab\[lpips\]'"):
+        evaluate(subject, ["lpips"])
+    monkeypatch.undo()
+    pytest.importorskip("stlpips_pytorch")
+    found = evaluate(subject, ["lpips"])["lpips"]
+    assert found.n == 6
+    assert found.value > 0
+    assert found.baseline > 0
+    assert found.warning

@@ -61,7 +61,8 @@ def _ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return similarity.mean((1, 2, 3)).numpy()
 
 
-def _mean_image(subject: Subject) -> np.ndarray:
+def mean_image(subject: Subject) -> np.ndarray:
+    """The mean training image, as often as there are images to rebuild: a view (N, C, H, W)."""
     mean = subject.training.mean(0, dtype=np.float64)
     return np.broadcast_to(mean, subject.images.shape)
 
@@ -78,7 +79,7 @@ def _mean_image(subject: Subject) -> np.ndarray:
 def mse(subject: Subject) -> Found:
     """Mean squared error, against that of the mean training image."""
     errors = mean_squared_errors(subject.reconstructions, subject.images)
-    baseline = mean_squared_errors(_mean_image(subject), subject.images).mean()
+    baseline = mean_squared_errors(mean_image(subject), subject.images).mean()
     return Found(errors.mean(), len(errors), {"mean_image": float(baseline)})
 
 
@@ -95,7 +96,7 @@ def mse(subject: Subject) -> Found:
 def psnr(subject: Subject) -> Found:
     """Mean PSNR, against that of the mean training image."""
     values = peak_signal_to_noise(subject.reconstructions, subject.images)
-    baseline = peak_signal_to_noise(_mean_image(subject), subject.images).mean()
+    baseline = peak_signal_to_noise(mean_image(subject), subject.images).mean()
     return Found(values.mean(), len(values), {"mean_image": float(baseline)})
 
 
@@ -111,5 +112,5 @@ def psnr(subject: Subject) -> Found:
 def ssim(subject: Subject) -> Found:
     """Mean SSIM, against that of the mean training image."""
     values = structural_similarity(subject.reconstructions, subject.images)
-    baseline = structural_similarity(_mean_image(subject), subject.images).mean()
+    baseline = structural_similarity(mean_image(subject), subject.images).mean()
     return Found(values.mean(), len(values), {"mean_image": float(baseline)})

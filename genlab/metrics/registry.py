@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 from genlab.core.errors import BadInputError, UnknownNameError
@@ -53,7 +54,8 @@ class Metric:
     """One metric: what it is, which way is better, what it needs, and the function that computes it.
 
     `needs` are capabilities; `needs_labels` that the images must be labelled, `needs_factors` that what varies in them
-    must be known; below `enough` images the value is called uncertain.
+    must be known; below `enough` images the value is called uncertain. `packages` are what must be installed beyond genlab
+    itself, by the `extra` of that name.
     """
 
     name: str
@@ -68,6 +70,13 @@ class Metric:
     needs_labels: bool = False
     enough: int = 100
     needs_factors: bool = False
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether everything that it needs is on this machine."""
+        return all(map(find_spec, self.packages))
 
     def measure(self, subject: Subject) -> Measurement:
         """Compute the metric and say what it means."""
@@ -105,6 +114,8 @@ def metric(
     needs_labels: bool = False,
     enough: int = 100,
     needs_factors: bool = False,
+    packages: tuple[str, ...] = (),
+    extra: str = "",
 ) -> Callable[[Callable[[Subject], Found]], Callable[[Subject], Found]]:
     """Register the decorated function of a `Subject` as a metric; `equation` is LaTeX, `range` is inclusive."""
 
@@ -122,6 +133,8 @@ def metric(
             needs_labels,
             enough,
             needs_factors,
+            packages,
+            extra,
         )
         return compute
 
@@ -129,7 +142,9 @@ def metric(
 
 
 def applicable(capabilities: Iterable[str], *, labelled: bool = True, factors: bool = True) -> dict[str, Metric]:
-    """The metrics that a model with these capabilities allows, on images with or without labels and known factors."""
+    """The metrics that a model with these capabilities allows, on images with or without labels and known factors; those whose
+    packages are not installed are left out.
+    """
     able = set(capabilities)
     return {
         name: entry
@@ -137,6 +152,7 @@ def applicable(capabilities: Iterable[str], *, labelled: bool = True, factors: b
         if able.issuperset(entry.needs)
         and (labelled or not entry.needs_labels)
         and (factors or not entry.needs_factors)
+        and entry.installed
     }
 
 
@@ -158,6 +174,8 @@ def evaluate(
 
 
 def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:
+    if not entry.installed:
+        return f"The metric {entry.name!r} needs packages that are not here; install them with pip install 'genlab[{entry.extra}]'."
     lacks = [need.replace("_", " ") for need in entry.needs if need not in subject.capabilities]
     missing = "labels" if entry.needs_labels else "known factors, as generated ones have"
     what = f"{title} cannot do what it needs ({', '.join(lacks)})" if lacks else f"the images have no {missing}"
