@@ -57,3 +57,43 @@ def bm(images: tuple[str, ...], against: str, norm: Any, sign: Any) -> dict[str,
     generated = np.concatenate([decode_images(image, others.shape) for image in images])
     report = balance_report(generated.astype(np.float32) / np.float32(255), others.tensor().numpy(), norm, sign)
     return {**report, "n": len(generated), "against": others.name, "against_n": others.count}
+
+
+def _radii_table(document: dict[str, Any]) -> str:
+    rows = [
+        (*(f"{row[axis]:g}" for axis in document["axes"]), f"{row['semi_hard']:.1%}", f"{row['in_order']:.1%}")
+        for row in document["settings"][:10]
+    ]
+    titles = (*(axis.replace("_", " ") for axis in document["axes"]), "semi-hard", "in order")
+    by = f"{document['count']} anchors, margin {document['margin']:g}, distances by {document['by']}."
+    return f"{columns(rows, titles=titles)}\n{by}"
+
+
+@click.command()
+@click.argument("run")
+@click.option("--recognition", help="The run whose distances count; default: distances of the pixels.")
+@click.option(
+    "-n", "--count", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Anchors held out."
+)
+@click.option("--margin", type=click.FloatRange(0, 2), help="Default: that of the recognition run, else 0.6.")
+@click.option("--step", type=click.Choice(["log_var", "sigma"]), default="log_var", show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@reports(_radii_table)
+def radii(run: str, recognition: str | None, count: int, margin: float | None, step: Any, seed: int) -> dict[str, Any]:
+    """Search for triplet settings that give many semi-hard triplets, the best ones first."""
+    import numpy as np
+
+    from genlab.latent.radii import AXES
+    from genlab.latent.triplets import TripletSettings
+
+    settings = TripletSettings(step=step)
+    found = laboratory().runs[run].radii(recognition, settings=settings, count=count, margin=margin, seed=seed)
+    rows = [
+        {
+            **{axis: getattr(found.at(*place), axis) for axis in AXES},
+            "semi_hard": found.semi_hard[*place], "in_order": found.in_order[*place],
+        }
+        for place in np.argwhere(np.isfinite(found.semi_hard))
+    ]  # fmt: skip
+    ranked = sorted(rows, key=lambda row: -row["semi_hard"])
+    return {"run": run, "by": found.by, "count": found.count, "margin": found.margin, "axes": AXES, "settings": ranked}

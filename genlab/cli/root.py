@@ -29,6 +29,7 @@ COMMANDS = {
     "translate": "exploring",
     "interpolate": "exploring",
     "triplets": "exploring",
+    "radii": "measuring",
     "project": "exploring",
     "evaluate": "measuring",
     "bm": "measuring",

@@ -7,6 +7,7 @@ from genlab.figures.latent import decoded_plane, displacement_bars, explained_va
 from genlab.figures.likelihood import confusion_matrix, decision_regions, likelihood_histogram, sigmoid_of_odds
 from genlab.figures.palette import PALETTE, SEQUENTIAL, colour, styled
 from genlab.figures.scatter import projection_scatter
+from genlab.figures.search import setting_map
 from genlab.figures.table import rows, to_csv
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "metric_bars",
     "projection_scatter",
     "rows",
+    "setting_map",
     "sigmoid_of_odds",
     "styled",
     "to_csv",

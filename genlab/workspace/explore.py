@@ -14,6 +14,8 @@ from genlab.latent.traverse import order, traversal
 from genlab.nn.inference import drawn, posterior, samples, through
 from genlab.workspace.inputs import codes_for, pixels_for
 from genlab.workspace.likelihood import Probable
+from genlab.workspace.planes import Planes
+from genlab.workspace.radii import SearchesRadii
 from genlab.workspace.recognise import Recognises
 from genlab.workspace.results import Encoded, Traversal, Triplets
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
-class Explore(Probable, Recognises):
+class Explore(Probable, Recognises, SearchesRadii):
     """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped`, `lab` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).

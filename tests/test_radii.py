@@ -1,0 +1,162 @@
+"""The search for radii: against triplets sampled one setting at a time, on the page and on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from exploring import tiny_run
+
+import genlab
+from genlab.cli.root import run as command
+from genlab.core.errors import BadInputError
+from genlab.figures import setting_map
+from genlab.latent import TripletSettings, sample_triplet_codes
+from genlab.latent.radii import AXES, RadiiSearch, search_radii, semi_hard_shares
+
+rng = np.random.default_rng(0)
+CODES = (rng.normal(size=(30, 4)), rng.normal(-1, 1, (30, 4)), rng.normal(size=4) / 3)
+WEIGHTS = rng.normal(size=(4, 6))
+
+
+def embed(codes: np.ndarray) -> np.ndarray:
+    """A bent and unit-length view of codes."""
+    bent = np.tanh(codes @ WEIGHTS)
+    return bent / np.linalg.norm(bent, axis=1, keepdims=True)
+
+
+def search(**values: Any) -> RadiiSearch:
+    given = {"radii": (0.4, 0.1, 0.2), "probabilities": (0.5, 0.9), "seed": 3, "margin": 0.2, **values}
+    return search_radii(*CODES, embed, **given)
+
+
+def test_shares_equal_a_loop_over_triplets() -> None:
+    near, far = rng.random((5, 40)), rng.random((7, 40))
+    semi_hard, in_order = semi_hard_shares(near, far, 0.2)
+    for p in range(5):
+        for n in range(7):
+            pairs = list(zip(near[p], far[n], strict=True))
+            assert semi_hard[p, n] == pytest.approx(sum(a < b < a + 0.2 for a, b in pairs) / 40)
+            assert in_order[p, n] == pytest.approx(sum(a < b for a, b in pairs) / 40)
+
+
+@pytest.mark.parametrize("stochastic", ["off", "per_draw", "per_dimension"])
+@pytest.mark.parametrize("step", ["log_var", "sigma"])
+def test_every_share_is_that_of_the_triplets_sampled_with_those_settings(stochastic: Any, step: Any) -> None:
+    settings = TripletSettings(stochastic_radius=stochastic, step=step)
+    found = search(settings=settings)
+    assert found.radii == (0.1, 0.2, 0.4)
+    anchors, checked = embed(CODES[0]), 0
+    for place in np.ndindex(found.semi_hard.shape):
+        chosen = found.at(*place)
+        if chosen.positive_radius >= chosen.negative_radius:
+            assert np.isnan(found.semi_hard[place])
+            continue
+        codes = sample_triplet_codes(*CODES, generator=np.random.default_rng(3), **chosen.model_dump())
+        near, far = (np.linalg.norm(embed(each) - anchors, axis=1) for each in codes)
+        assert found.semi_hard[place] == pytest.approx(((near < far) & (far < near + 0.2)).mean())
+        assert found.in_order[place] == pytest.approx((near < far).mean())
+        assert found.near[place[:2]] == pytest.approx(near.mean())
+        assert found.far[place[2:]] == pytest.approx(far.mean())
+        checked += 1
+    assert checked == 3 * 4
+    assert 0 < np.nanmin(found.in_order) < np.nanmax(found.in_order)
+
+
+def test_the_best_is_a_setting_that_can_be_sampled_with() -> None:
+    found = search()
+    best = found.best()
+    assert found.semi_hard[found.place(best)] == np.nanmax(found.semi_hard)
+    assert TripletSettings(**best.model_dump()) == best
+    assert found.place(TripletSettings(positive_radius=0.11)) is None
+    for place in ((0, 1, 2, 0), (1, 0, 2, 1)):
+        assert found.place(found.at(*place)) == place
+
+
+def test_progress_is_told_before_each_setting_and_may_stop_the_search() -> None:
+    seen: list[float] = []
+    search(progress=lambda share, text: seen.append(share))
+    assert seen == [place / 6 for place in range(6)]
+
+    def stop(share: float, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(progress=stop)
+
+
+@pytest.mark.parametrize(
+    "values", [{"radii": (0.1,)}, {"probabilities": ()}, {"probabilities": (1.2,)}, {"radii": (-1, 1)}]
+)
+def test_what_cannot_be_searched_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError, match="at least two radii"):
+        search(**values)
+
+
+def test_a_map_leaves_out_what_makes_no_sense_and_names_what_is_marked() -> None:
+    found = search()
+    figure = setting_map(
+        found.semi_hard[:, 0, :, 1], x=found.radii, y=found.radii, titles=("negative", "positive"), score="semi-hard",
+        marked={"best": (0.4, 0.1)},
+    )  # fmt: skip
+    drawn = np.array(figure.data[0].z)
+    np.testing.assert_array_equal(np.isnan(drawn), np.tri(3, dtype=bool))
+    np.testing.assert_array_equal(drawn, found.semi_hard[:, 0, :, 1])
+    assert (figure.data[1].name, figure.data[1].x, figure.data[1].y) == ("best", ("0.4",), ("0.1",))
+
+
+# On runs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_searched_around_its_held_out_images_by_the_distance_of_their_pixels(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    found = run.radii(radii=(0.2, 0.8), probabilities=(0.5, 0.9), settings=TripletSettings(step="sigma"), seed=2)
+    anchors = run.images.images[run.images.splits["validation"]] / np.float32(255)
+    assert (found.count, found.margin, found.by) == (len(anchors), 0.6, "their pixels")
+    chosen = found.at(0, 1, 1, 0)
+    drawn = run.triplets(anchors, chosen, seed=2)
+    rebuilt, near, far = (
+        images.array.reshape(len(anchors), -1) for images in (drawn.reconstructions, drawn.positives, drawn.negatives)
+    )
+    distances = [
+        np.array([np.sqrt(2 - 2 * np.corrcoef(a, b)[0, 1]) for a, b in zip(rebuilt, other, strict=True)]) for other in (near, far)
+    ]  # fmt: skip
+    assert found.near[0, 1] == pytest.approx(distances[0].mean(), rel=1e-4)
+    assert found.far[1, 0] == pytest.approx(distances[1].mean(), rel=1e-4)
+    assert found.in_order[0, 1, 1, 0] == pytest.approx((distances[0] < distances[1]).mean())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A laboratory with an autoencoder that samples and a network that recognises."""
+    lab = genlab.Workspace(tmp_path_factory.mktemp("radii"))
+    tiny.train(tiny.prepared(lab, epochs=1, name="sampler"))
+    small = {"width": 4, "embedding_dim": 3, "epochs": 1, "batch_size": 12, "margin": 0.4}
+    tiny.train(tiny.prepared(lab, "recognition", name="eyes", **small))
+    return lab.root
+
+
+@pytest.fixture
+def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> genlab.Workspace:
+    monkeypatch.setenv("GENLAB_HOME", str(home))
+    monkeypatch.setattr(genlab.workspace.Runs, "shipped", lambda self: [])
+    return genlab.Workspace(home)
+
+
+def test_the_command_lists_settings_the_best_first(lab: genlab.Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["radii", "sampler", "--recognition", "eyes", "--step", "sigma", "-n", "5", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["by"], document["margin"], document["axes"]) == ("eyes", 0.4, list(AXES))
+    assert document["count"] == min(5, len(lab.runs["sampler"].images.splits["validation"]))
+    shares = [row["semi_hard"] for row in document["settings"]]
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 8 * 7 // 2 * 16
+    assert all(row["positive_radius"] < row["negative_radius"] for row in document["settings"])
+    assert command(["radii", "eyes"]) == 2
+    assert "such as a VAE" in capsys.readouterr().err
+    assert command(["radii", "sampler", "--recognition", "eyes", "-n", "2"]) == 0
+    assert "margin 0.4, distances by eyes" in capsys.readouterr().out
