@@ -1,5 +1,6 @@
 from genlab import ui
 from genlab.ui.explore_controls import explorable_run
+from genlab.ui.explore_radii import good_radii
 from genlab.ui.explore_triplets import note, triplet_lab
 
 ui.header(
@@ -8,3 +9,4 @@ ui.header(
 run = explorable_run("encodes_normal", "decodes", purpose="sample triplets")
 note()
 triplet_lab(run)
+good_radii(run)

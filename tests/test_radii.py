@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 from exploring import tiny_run
+from streamlit.testing.v1 import AppTest
 
 import genlab
 from genlab.cli.root import run as command
@@ -160,3 +161,37 @@ def test_the_command_lists_settings_the_best_first(lab: genlab.Workspace, capsys
     assert "such as a VAE" in capsys.readouterr().err
     assert command(["radii", "sampler", "--recognition", "eyes", "-n", "2"]) == 0
     assert "margin 0.4, distances by eyes" in capsys.readouterr().out
+
+
+def visit(**query: str) -> AppTest:
+    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
+    app.switch_page("pages/triplets.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return fine(app.run())
+
+
+def fine(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    return app
+
+
+def test_the_page_searches_when_asked_and_sets_the_sliders_to_the_best(lab: genlab.Workspace) -> None:
+    app = visit(run=lab.runs["sampler"].id, step="sigma")
+    assert app.selectbox("radii-by").value == lab.runs["eyes"].id
+    assert not any("semi-hard and" in text.value for text in app.markdown)
+    fine(app.button("radii-search").click().run())
+    best = lab.runs["sampler"].radii("eyes", settings=TripletSettings(step="sigma"), count=50).best()
+    (told,) = [text.value for text in app.markdown if "semi-hard and" in text.value]
+    assert (
+        f"positive radius {best.positive_radius:g}, probability of the positive {best.positive_toward_mean:g}" in told
+    )
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "Semi-hard triplets by both radii" in captions
+    assert "margin 0.4, by the distances of eyes" in captions
+    fine(app.button("radii-take").click().run())
+    assert [app.slider(axis).value for axis in AXES] == [getattr(best, axis) for axis in AXES]
+    app.selectbox("radii-by").set_value("the pixels").run()
+    fine(app.button("radii-search").click().run())
+    assert any("margin 0.6, by the distances of their pixels" in caption.value for caption in app.caption)
