@@ -117,6 +117,17 @@ def test_importance_sampling_lies_between_truth_and_bound(vae: Subject) -> None:
     assert found.n == 12
 
 
+def test_all_estimates_of_the_likelihood_stand_on_one_scale_of_bits(vae: Subject) -> None:
+    found = evaluate(vae, ["elbo", "elbo_bits", "iwae", "iwae_bits", "nll", "nll_bits"])
+    for nats, bits in (("elbo", "elbo_bits"), ("iwae", "iwae_bits")):
+        assert found[bits].value == pytest.approx(-found[nats].value / 64 / math.log(2), rel=1e-6)
+    assert found["nll_bits"].value == pytest.approx(found["nll"].value / 64 / math.log(2), rel=1e-6)
+    assert max(found["nll_bits"].value, found["iwae_bits"].value) < found["elbo_bits"].value
+    assert found["nll_bits"].baseline == pytest.approx(found["elbo_bits"].value, rel=1e-6)
+    alone = evaluate(Subject(vae.model, IMAGES, training=IMAGES[:4], seed=3), ["nll_bits"])
+    assert alone["nll_bits"].value == found["nll_bits"].value
+
+
 def test_latent_usage_equals_a_loop(vae: Subject) -> None:
     found = evaluate(vae, ["kl", "active_units"])
     with torch.no_grad():

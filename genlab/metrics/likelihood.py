@@ -126,11 +126,21 @@ def _weighted(subject: Subject, codes: int) -> tuple[np.ndarray, dict[str, float
 
     count = int(np.clip(WEIGHED // (codes * subject.images[0].size), 16, 400))
     chosen = np.random.default_rng(subject.seed).permutation(len(subject.images))[:count]  # sets are sorted by class
-    generator = torch.Generator().manual_seed(subject.seed)
-    values = through(
-        subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), subject.images[chosen]
-    )
+    if codes not in subject.weighted:
+        generator = torch.Generator().manual_seed(subject.seed)
+        subject.weighted[codes] = through(
+            subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), subject.images[chosen]
+        )
+    values = subject.weighted[codes]
     return values, {**_spread(values), "codes": codes, "elbo": float(subject.bounds[chosen].mean(dtype=np.float64))}
+
+
+def _weighted_bits(subject: Subject, codes: int) -> Found:
+    """The same as a code length, against that of the evidence lower bound on the same images."""
+    values, details = _weighted(subject, codes)
+    size = subject.images[0].size
+    bound = bits_per_dimension(np.array([details["elbo"]]), size, "binary")
+    return Found(bits_per_dimension(values, size, "binary"), len(values), {"bound": bound}, {"codes": codes}, READING)
 
 
 @metric(
@@ -163,3 +173,33 @@ def importance_sampled(subject: Subject) -> Found:
     """Mean importance-sampled −log p(x)."""
     values, details = _weighted(subject, CODES)
     return Found(-values.mean(dtype=np.float64), len(values), {"bound": -details["elbo"]}, details, READING)
+
+
+@metric(
+    "iwae_bits",
+    "Importance-weighted bound in bits per dimension",
+    "The bound from 50 weighted codes an image as a code length: over the number of values, in bits, without any offset.",
+    r"-\tfrac{L_{50}}{CHW\,\ln 2}",
+    direction="lower",
+    range=(None, None),
+    unit="bits",
+    needs=("importance_weighted",),
+)
+def importance_weighted_bits(subject: Subject) -> Found:
+    """Code length by the bound of k weighted codes."""
+    return _weighted_bits(subject, K)
+
+
+@metric(
+    "nll_bits",
+    "Importance-sampled bits per dimension",
+    "The estimate from 500 weighted codes an image as a code length: over the number of values, in bits, without any offset.",
+    r"-\tfrac{\log\hat p(x)}{CHW\,\ln 2}",
+    direction="lower",
+    range=(None, None),
+    unit="bits",
+    needs=("importance_weighted",),
+)
+def importance_sampled_bits(subject: Subject) -> Found:
+    """Code length by the importance-sampled likelihood."""
+    return _weighted_bits(subject, CODES)

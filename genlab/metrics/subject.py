@@ -46,6 +46,7 @@ class Subject:
         self.classifier = classifier
         self.library = library or (lambda: [self.training])
         self.features = features
+        self.weighted: dict[int, np.ndarray] = {}  # bounds of some images by how many weighted codes they took
 
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
