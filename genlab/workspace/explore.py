@@ -14,6 +14,7 @@ from genlab.latent.traverse import order, traversal
 from genlab.nn.inference import drawn, posterior, samples, through
 from genlab.workspace.inputs import codes_for, pixels_for
 from genlab.workspace.likelihood import Probable
+from genlab.workspace.memorised import Remembers
 from genlab.workspace.planes import Planes
 from genlab.workspace.radii import SearchesRadii
 from genlab.workspace.recognise import Recognises
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
-class Explore(Probable, Recognises, SearchesRadii):
+class Explore(Probable, Remembers, Recognises, SearchesRadii, Planes):
     """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped`, `lab` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).

@@ -1,0 +1,87 @@
+"""Planes through latent space: frames, distances beside them, how near codes are, and what a run lays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exploring import FakeRun, Generator, pictures, tiny_run
+
+from genlab.core.errors import BadInputError
+from genlab.latent.planes import extent_of, frame_through, nearness
+
+rng = np.random.default_rng(3)
+
+
+def test_a_frame_is_orthonormal_and_holds_its_corners() -> None:
+    corners = rng.normal(size=(3, 7))
+    frame = frame_through(corners)
+    basis = np.stack([frame.u, frame.v])
+    np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)
+    placed = frame.places(corners)
+    np.testing.assert_allclose(placed[:, 2], 0, atol=1e-12)
+    np.testing.assert_allclose(frame.codes(placed[:, :2]), corners, atol=1e-12)
+    assert placed[0, 1] == pytest.approx(placed[1, 1])
+    assert placed[0, 0] < placed[1, 0]
+    assert placed[2, 1] > placed[0, 1]
+
+
+def test_places_keep_every_distance_to_the_plane() -> None:
+    frame, codes = frame_through(rng.normal(size=(3, 5))), rng.normal(size=(20, 5))
+    x, y, beside = frame.places(codes).T
+    across = np.linalg.svd(np.stack([frame.u, frame.v]))[2][2:]  # the directions that are left
+    np.testing.assert_allclose(beside, np.linalg.norm((codes - frame.origin) @ across.T, axis=1), atol=1e-12)
+    here = frame.codes(np.array([0.3, -0.8]))[0]
+    expected = np.sqrt((x - 0.3) ** 2 + (y + 0.8) ** 2 + beside**2)
+    np.testing.assert_allclose(expected, np.linalg.norm(codes - here, axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("corners", [np.zeros((3, 4)), np.outer([0, 1, 2], np.ones(4)), np.eye(3)[[0, 0, 1]]])
+def test_codes_on_one_line_are_refused(corners: np.ndarray) -> None:
+    with pytest.raises(BadInputError, match="lie on one line"):
+        frame_through(corners)
+
+
+def test_the_extent_is_a_square_around_everything() -> None:
+    places = rng.normal(size=(9, 2)) * (5, 1)
+    left, right, bottom, top = extent_of(places)
+    assert right - left == pytest.approx(top - bottom)
+    assert (places > (left, bottom)).all()
+    assert (places < (right, top)).all()
+    assert extent_of(np.array([[0.0, 0.0]]), least=3.0) == (-3, 3, -3, 3)
+
+
+def test_nearness_is_that_of_a_slow_loop() -> None:
+    codes = rng.normal(size=(40, 3))
+    slow = [min(np.linalg.norm(a - b) for j, b in enumerate(codes) if j != i) for i, a in enumerate(codes)]
+    assert nearness(codes) == (pytest.approx(np.median(slow)), pytest.approx(np.quantile(slow, 0.95)))
+    assert nearness(np.ones((5, 2))) == (1.0, 1.0)
+
+
+def test_a_run_lays_planes_through_images_and_says_where_others_lie(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    images = run.images.images[[0, 1, 7]].astype(np.float32) / 255
+    plane = run.latent_plane(images)
+    np.testing.assert_allclose(plane.frame.codes(plane.corners), run.encode(images).mean, atol=1e-6)
+    indices, codes = run.encoded()
+    assert plane.indices is not None
+    assert plane.indices.tolist() == indices.tolist()
+    np.testing.assert_allclose(plane.places, plane.frame.places(codes.mean), atol=1e-9)
+    assert plane.labels is not None
+    assert (plane.usual, plane.median) == nearness(codes.mean.astype(np.float64))[::-1]
+    assert len(run.latent_plane(images, limit=5).places) == 5
+    with pytest.raises(BadInputError, match="choose three images"):
+        run.latent_plane()
+    with pytest.raises(BadInputError, match="through three codes, and 2 were given"):
+        run.latent_plane(images[:2])
+
+
+def test_without_an_encoder_the_prior_says_where_codes_lie(tmp_path: Path) -> None:
+    run = FakeRun(Generator(2), pictures(), tmp_path)
+    plane = run.latent_plane(limit=300)
+    assert plane.indices is None
+    assert plane.labels is None
+    assert plane.places.shape == (300, 3)
+    assert np.abs(plane.places[:, :2].mean(0)).max() < 0.3
+    assert plane.extent == (-3.0, 3.0, -3.0, 3.0) or plane.extent[1] - plane.extent[0] >= 6
