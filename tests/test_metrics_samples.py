@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exploring import Generator
+from exploring import Density, FakeRun, Generator, Set
 
 from genlab.core.capabilities import Samples
 from genlab.core.errors import BadInputError, UnknownNameError
@@ -301,3 +301,22 @@ def test_perceptual_distance_is_a_metric_where_it_is_installed_and_refused_in_a_
     assert found.value > 0
     assert found.baseline > 0
     assert found.warning
+
+
+# --- beside a run ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_shows_its_samples_beside_their_nearest_training_images(tmp_path: Any) -> None:
+    images = Set.of((digits()[:600] * 255).astype(np.uint8))
+    training = images.images[images.splits["train"]].astype(np.float32) / 255
+    half = np.where(np.arange(40)[:, None, None, None] % 2, training[50:90], digits()[700:740])
+    found = FakeRun(Replay(half), images, tmp_path).memorised(40)
+    assert found.share == pytest.approx(0.5, abs=0.1)
+    assert (np.diff(found.relative) >= 0).all()
+    assert found.relative[:20] == pytest.approx(np.zeros(20), abs=1e-6)
+    assert np.array_equal(found.samples.array[:20], found.nearest.array[:20])
+    assert sorted(found.indices[:20]) == sorted(images.splits["train"][51:90:2])
+    assert np.array_equal(found.nearest.array * 255, images.images[found.indices])
+    assert found.threshold < found.usual
+    with pytest.raises(BadInputError, match="tiny run cannot draw new images"):
+        FakeRun(Density(), images, tmp_path).memorised()
