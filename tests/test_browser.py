@@ -235,6 +235,26 @@ def test_sample_draws_and_downloads(lab: Laboratory, visit: Callable) -> None:
 def test_points_of_the_latent_space_lead_to_images(lab: Laboratory, visit: Callable) -> None:
     tab = visit("latent", run=run_of(lab, "My first run").id)
     before = pictures(tab, "point")
+    ground = tab.locator(".st-key-map canvas[data-painted]")
+    box = ground.bounding_box()
+    spot = ground.evaluate("(c) => c.scatter.screen(c.scatter.at[80], c.scatter.at[81])")
+    tab.mouse.click(box["x"] + spot[0], box["y"] + spot[1])
+    changes(tab, "point", before)
+    tab.locator(".st-key-map [data-tool=lasso]").first.click()
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=4)
+    tab.mouse.up()
+    tab.get_by_text(re.compile(r"The \d+ selected images of my-digits")).wait_for()
+    assert pictures(tab, "selection")
+
+
+def test_the_latent_space_as_a_chart_leads_to_images_too(lab: Laboratory, visit: Callable) -> None:
+    tab = visit("latent", run=run_of(lab, "My first run").id, plotly="true")
+    before = pictures(tab, "point")
     points = tab.locator(".st-key-figure-map .point")
     points.first.wait_for()
     assert points.count() > 60
@@ -243,17 +263,6 @@ def test_points_of_the_latent_space_lead_to_images(lab: Laboratory, visit: Calla
     tab.mouse.down()
     tab.mouse.up()
     changes(tab, "point", before)
-    tab.locator('.st-key-figure-map [data-title="Lasso Select"]').click()
-    plot = tab.locator(".st-key-figure-map .draglayer .nsewdrag").first.bounding_box()
-    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
-    places = [(plot["x"] + x * plot["width"], plot["y"] + y * plot["height"]) for x, y in corners]
-    tab.mouse.move(*places[0])
-    tab.mouse.down()
-    for place in places[1:]:
-        tab.mouse.move(*place, steps=4)
-    tab.mouse.up()
-    tab.get_by_text(re.compile(r"The \d+ selected images of my-digits")).wait_for()
-    assert pictures(tab, "selection")
 
 
 def test_walks_are_shown_and_taken_away(lab: Laboratory, visit: Callable) -> None:

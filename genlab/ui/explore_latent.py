@@ -9,23 +9,28 @@ import numpy as np
 import streamlit as st
 
 import genlab
-from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter
+from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter, to_csv
 from genlab.figures.images import Images
+from genlab.latent.density import density
+from genlab.ui.components.scatter import Colouring, Sheet, name_of, scatter, sprite_sheet
+from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
-from genlab.ui.explore_gallery import labelled_images
-from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, guarded
-from genlab.ui.pictures import show_figure, show_images
+from genlab.ui.pictures import show_caption, show_figure
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from genlab.data.imageset import ImageSet
     from genlab.workspace.results import Projection
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
+MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
 SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
-NEIGHBOURS = 8
-MOST_IN_GALLERY = 200
 KEPT = 6  # projections a session remembers
-PLAIN, LABEL = "nothing", "class"
+LONGEST_IN_ADDRESS = 1500  # characters of a selection: about 8,000 points
+PLAIN, LABEL, DENSITY = "nothing", "class", "density on the map (log10)"
 ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
 
 
@@ -46,7 +51,11 @@ def latent_map(run: genlab.Run) -> None:
     with right:
         split = st.selectbox("Of the", list(SPLITS), format_func=SPLITS.__getitem__, key="split", bind="query-params")
     with last:
-        limit = st.select_slider("At most so many", (500, 1000, 2000, 5000), 2000, key="limit", bind="query-params")
+        limit = st.select_slider(
+            "At most so many", MANY, 2000, key="limit", bind="query-params", format_func=lambda count: f"{count:,}",
+            help=f"t-SNE and UMAP lay out {MOST_LAID_OUT:,} at most.",
+        )  # fmt: skip
+    limit = limit if method == "pca" else min(limit, MOST_LAID_OUT)
     projection = projected(run, method, 3 if solid == "3-D" else 2, limit, split)
     _explore(run, projection, split)
 
@@ -77,42 +86,110 @@ def projected(run: genlab.Run, method: str, dimensions: int, limit: int, split: 
 @st.fragment
 @boundary()
 def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
-    """The chart and what is chosen on it; a click runs only this again."""
-    images = run.images
-    options = _colourings(run, projection)
-    chart, detail = st.columns([3, 2], gap="large")
-    with chart:
-        name = st.selectbox("Colour by", options, key="colour", bind="query-params")
-        values = None if name in (PLAIN, LABEL) else _values(run, projection, str(name))
-        figure = projection_scatter(
-            projection.points,
-            axes=projection.axes,
-            indices=projection.indices,
-            labels=projection.labels if name == LABEL else None,
-            class_names=images.class_names,
-            values=values,
-            values_title=str(name).replace("_", " "),
-        )
-        figure.update_layout(dragmode="pan")  # with lasso as the first tool Streamlit lets no click select
+    """The map and what is chosen on it; a click runs only this again."""
+    flat = projection.points.shape[1] == 2
+    with st.container(key="wide-map"):
+        left, detail = st.columns([7, 4], gap="medium")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
+            charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
-            f"of {images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
+            f"of {run.images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
         )
-        flat = projection.points.shape[1] == 2
-        if flat:
-            st.caption(
-                ":material/touch_app: Click on a point, or catch many with the lasso or box from the chart's corner."
-            )
-        options_of_chart: dict[str, Any] = (
-            {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")} if flat else {}
-        )
-        event = show_figure(figure, caption, key="map", **options_of_chart)
-    chosen = _selected(event) if flat else []
+        if flat and not charted:
+            chosen = _map(run, projection, name, caption)
+        else:
+            chosen = _chart(run, projection, name, caption, flat)
     with detail:
         if len(chosen) > 1:
-            _gallery(run, np.array(chosen))
+            letting_go = (
+                "Double-click the chart to let go." if charted else "Esc on the map lets go, Ctrl-Z takes back."
+            )
+            gallery(run, np.array(chosen), letting_go)
         else:
-            _one(run, projection, chosen, flat)
+            one_image(run, chosen[0] if chosen else _typed(run, projection))
+
+
+def _map(run: genlab.Run, projection: Projection, name: str, caption: str) -> list[int]:
+    """The map in the browser; returns the numbers of the selected images."""
+    images, indices = run.images, projection.indices
+    touched = scatter(
+        projection.points,
+        key="map",
+        numbers=indices,
+        axes=projection.axes,
+        colouring=_colouring(run, projection, name),
+        label=f"Map of {len(indices)} images. Arrow keys move it, plus and minus zoom, Escape selects nothing.",
+        sheet=lambda: _sheet(images.hash, name_of(indices), images, indices),
+        chosen=st.query_params.get("chosen", ""),
+    )
+    st.caption(
+        ":material/touch_app: Drag to move, click on a point, drag with Shift to catch many. "
+        "After a click the wheel zooms."
+    )
+    show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name)))
+    _keep_in_address(touched.text)
+    return indices[touched.rows].tolist()
+
+
+def _keep_in_address(text: str) -> None:
+    """A link restores the selection, where its text is short enough for one."""
+    if text and len(text) <= LONGEST_IN_ADDRESS:
+        if st.query_params.get("chosen") != text:
+            st.query_params["chosen"] = text
+    else:
+        st.query_params.pop("chosen", None)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _sheet(hash: str, rows: str, _images: ImageSet, _indices: np.ndarray) -> Sheet:
+    """The small pictures of the points, made once for all sessions."""
+    return sprite_sheet(np.asarray(_images.images[_indices]))
+
+
+def _colouring(run: genlab.Run, projection: Projection, name: str) -> Colouring:
+    if name == PLAIN:
+        return Colouring(name)
+    if name == LABEL and projection.labels is not None:
+        return Colouring(name, projection.labels, tuple(run.images.class_names))
+    return Colouring(name.replace("_", " "), _values(run, projection, name))
+
+
+def _chart(run: genlab.Run, projection: Projection, name: str, caption: str, flat: bool) -> list[int]:
+    """The same as a Plotly chart, which turns in three dimensions; returns the numbers of the selected images."""
+    figure = _figure(run, projection, name)
+    figure.update_layout(dragmode="pan")  # with lasso as the first tool Streamlit lets no click select
+    options: dict[str, Any] = {}
+    if flat:
+        st.caption(
+            ":material/touch_app: Click on a point, or catch many with the lasso or box from the chart's corner."
+        )
+        options = {"on_select": "rerun", "selection_mode": ("points", "box", "lasso")}
+    event = show_figure(figure, caption, key="map", **options)
+    return _selected(event) if flat else []
+
+
+def _figure(run: genlab.Run, projection: Projection, name: str) -> Figure:
+    values = None if name in (PLAIN, LABEL) else _values(run, projection, name)
+    return projection_scatter(
+        projection.points,
+        axes=projection.axes,
+        indices=projection.indices,
+        labels=projection.labels if name == LABEL else None,
+        class_names=run.images.class_names,
+        values=values,
+        values_title=name.replace("_", " "),
+    )
+
+
+def _typed(run: genlab.Run, projection: Projection) -> int:
+    """The number of an image, typed where none is chosen on the map."""
+    return int(st.number_input(
+        "Image", 0, run.images.count - 1, int(projection.indices[0]), key="image", bind="query-params",
+        help="Click on a point, or type the number of an image.",
+    ))  # fmt: skip
 
 
 def _share(projection: Projection) -> str:
@@ -124,7 +201,7 @@ def _share(projection: Projection) -> str:
 def _colourings(run: genlab.Run, projection: Projection) -> list[str]:
     """What points can be coloured by: class, what the projection brings (factors of the set too), losses."""
     names = [LABEL] if projection.labels is not None else []
-    names += [PLAIN, *projection.scalars]
+    names += [PLAIN, *projection.scalars, DENSITY]
     names += [ERROR] if run.can("decodes") else []
     return [*names, BOUND] if run.can("bounds") else names
 
@@ -132,6 +209,8 @@ def _colourings(run: genlab.Run, projection: Projection) -> list[str]:
 def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
     if name in projection.scalars:
         return projection.scalars[name]
+    if name == DENSITY:
+        return density(projection.points)
     kept: dict[Any, np.ndarray] = st.session_state.setdefault("scalars", {})
     key = (weights_of(run), name, projection.indices.tobytes())
     if key not in kept:
@@ -155,52 +234,6 @@ def _selected(event: Mapping[str, Any] | None) -> list[int]:
     # a packed array comes back from the browser as a mapping of its places
     numbers = [int(next(iter(data.values() if isinstance(data, Mapping) else data))) for data in carried]
     return list(dict.fromkeys(numbers))
-
-
-def _one(run: genlab.Run, projection: Projection, chosen: list[int], flat: bool) -> None:
-    """One image, its reconstruction and the images nearest to it in code space."""
-    images = run.images
-    if chosen:
-        number = chosen[0]
-    else:
-        gesture = "Click on a point, or catch many with the lasso. " if flat else ""
-        number = int(st.number_input(
-            "Image", 0, images.count - 1, int(projection.indices[0]), key="image", bind="query-params",
-            help=f"{gesture}Or type the number of an image.",
-        ))  # fmt: skip
-    with guarded("Decoding …"):
-        image = Images(np.asarray(images.images[[number]]))
-        found = run.neighbours(image, count=NEIGHBOURS + 1)
-        near = [(int(i), float(d)) for i, d in zip(found.indices[0], found.distances[0], strict=True) if i != number]
-        near = near[:NEIGHBOURS]
-        shown, labels, rebuilt = [image.array], [image_name(images, number)], ""
-        if run.can("decodes"):
-            shown.append(run.reconstruct(image).array)
-            labels.append("its reconstruction")
-            rebuilt = f", what “{run.title}” rebuilds from its code"
-        shown.append(np.asarray(images.images[[i for i, _ in near]], np.float32) / 255)
-        labels += [f"{image_name(images, i)}, at {distance:.2f}" for i, distance in near]
-        labelled_images(
-            Images(np.concatenate(shown)), labels,
-            f"{image_name(images, number).capitalize()} of {images.title}{rebuilt}, "
-            f"and the {len(near)} images whose codes lie nearest (Euclidean distance).", key="point", size=84,
-        )  # fmt: skip
-
-
-def _gallery(run: genlab.Run, numbers: np.ndarray) -> None:
-    """The images of a selection, to look at and to take away."""
-    images = run.images
-    chosen = Images(np.asarray(images.images[numbers[:MOST_IN_GALLERY]]))
-    more = f" (the first {MOST_IN_GALLERY} are shown)" if len(numbers) > MOST_IN_GALLERY else ""
-    caption = f"The {len(numbers)} selected images of {images.title}{more}. Double-click the chart to let go."
-    show_images(chosen, caption, key="selection")
-    every = Images(np.asarray(images.images[numbers]))
-    names = [f"{number:06d}" for number in numbers]
-    offer(
-        f"Download {len(numbers)} images (zip)",
-        lambda: every.zip_bytes(names),
-        f"{file_stem(run, 'selection')}.zip",
-    )
 
 
 @st.fragment

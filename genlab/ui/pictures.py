@@ -73,11 +73,17 @@ def show_figure(
     from genlab.figures import to_csv
 
     selected = st.plotly_chart(figure, key=f"figure-{key}", theme="streamlit", config={"displaylogo": False}, **options)
+    show_caption(caption, key=key, data=data or (lambda: to_csv(figure)))
+    return selected
+
+
+def show_caption(caption: str, *, key: str, data: Callable[[], str]) -> None:
+    """The caption of a chart and its numbers to take away as CSV; `data` is called when somebody downloads them."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(plain(caption))
         st.download_button(
             "CSV",
-            data or (lambda: to_csv(figure)),
+            data,
             f"{key}.csv",
             "text/csv",
             key=f"csv-{key}",
@@ -86,4 +92,3 @@ def show_figure(
             help="The numbers of this chart",
             on_click="ignore",
         )
-    return selected

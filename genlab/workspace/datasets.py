@@ -10,15 +10,17 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.data.bundled import BUNDLED, make_bundled
 from genlab.data.downloads import DOWNLOADS, make_download
 from genlab.data.fitting import Size
-from genlab.data.imageset import ImageSet, SetInfo, open_set, read_info, write_info
+from genlab.data.imageset import Content, ImageSet, SetInfo, open_set, read_info, write_info, write_set
 from genlab.data.importing import Progress, import_images, source_title
 from genlab.data.sources import Source
 
@@ -98,17 +100,50 @@ class Datasets:
         """
         self._sweep()
         title = name or source_title(source)
+
+        def imported(folder: Path) -> ImageSet:
+            return import_images(
+                source, folder, name=title, size=size, grey=grey, fit=fit, background=background, progress=progress
+            )
+
+        return self._placed(imported, title)
+
+    def _placed(self, make: Callable[[Path], ImageSet], title: str) -> ImageSet:
+        """A set that is made in a folder of its own and then gets its name; where it is here already, that one."""
         new = self.folder / f".new-{uuid.uuid4().hex}"
-        imported = import_images(
-            source, new, name=title, size=size, grey=grey, fit=fit, background=background, progress=progress
-        )
+        made = make(new)
         try:
-            same = (info.name for info in self.infos() if info.hash == imported.hash)
+            same = (info.name for info in self.infos() if info.hash == made.hash)
             if present := next(same, None):
                 return self.fetch(present)
-            return self._settle(imported, _slug(title))
+            return self._settle(made, _slug(title))
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+    def gather(self, images: ImageSet, indices: Sequence[int] | np.ndarray, *, name: str = "") -> ImageSet:
+        """A set of some images of another, with their labels and factors; what was held out stays so.
+
+        Where none or all of them were held out, the new set is split anew. Content that is here already gives that
+        very set; a name that is taken gets a number. Raises `BadInputError` where `indices` are none of the set's.
+        """
+        chosen = np.unique(np.asarray(indices, dtype=np.int64))
+        if not len(chosen) or chosen[0] < 0 or chosen[-1] >= images.count:
+            raise BadInputError(
+                f"Choose at least one of the images 0 to {images.count - 1} of {images.title} for a set of their own."
+            )
+        self._sweep()
+        title = name.strip() or f"Some of {images.title}"
+        held = np.isin(chosen, images.splits["validation"])
+        labels, names = None, ()
+        if images.labels is not None:
+            kept, labels = np.unique(images.labels[chosen], return_inverse=True)
+            names = tuple(images.class_names[label] for label in kept)
+        factors = {factor: values[chosen] for factor, values in images.factors.items()}
+        validation = held if held.any() and not held.all() else None
+        content = Content(np.asarray(images.images[chosen]), labels, names, factors, validation)
+        source = f"{len(chosen)} images of {images.title}"
+        about = {"synthetic": images.synthetic, "licence": images.licence, "source": source, "title": title}
+        return self._placed(lambda folder: write_set(folder, content, **about), title)
 
     def resolve(self, name_or_path: str | os.PathLike[str] | ImageSet) -> ImageSet:
         """The set of a name, or of a path that is imported once for each content it has had."""

@@ -1,0 +1,274 @@
+"""The map of codes in a real Chromium: what is caught, what is shown, what an address brings back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from matplotlib.path import Path as Outline
+from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually, pictures
+
+import genlab
+from genlab.ui.components.scatter import name_of, unpacked
+
+RUN, LIMIT = "digits-plane", 500
+GROUND = ".st-key-map canvas[data-tool]"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    laboratory = Laboratory(tmp_path_factory.mktemp("laboratory"))
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture(scope="module")
+def run(lab: Laboratory) -> genlab.Run:
+    return genlab.Workspace(lab.home).runs[RUN]
+
+
+@pytest.fixture(scope="module")
+def projection(run: genlab.Run):
+    return run.project("pca", limit=LIMIT)
+
+
+@pytest.fixture(scope="module")
+def context(lab: Laboratory) -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True, has_touch=True)
+        chromium.close()
+
+
+@pytest.fixture
+def visit(lab: Laboratory, context) -> Iterator[Callable]:
+    """Opens the map in tabs for one test."""
+    tabs = []
+
+    def opened(**query: str):
+        tab = lab.open(context, "latent", run=RUN, limit=str(LIMIT), **query)
+        tabs.append(tab)
+        tab.locator(f"{GROUND}[data-painted='{LIMIT}'][data-sheet]").wait_for()
+        at_rest(tab)
+        return tab
+
+    yield opened
+    for tab in tabs:
+        assert not tab.get_by_test_id("stException").count()
+        tab.close()
+
+
+def inside_of(tab, ask: str):
+    """A value from within the map: `ask` is an expression of `map`."""
+    return tab.locator(GROUND).evaluate(f"(canvas) => {{ const map = canvas.scatter; return {ask}; }}")
+
+
+def places(tab, points: np.ndarray) -> np.ndarray:
+    """Where points (N, 2) stand in the window, by the view that the map says it has."""
+    tab.locator(GROUND).scroll_into_view_if_needed()
+    box = tab.locator(GROUND).evaluate("(c) => { const b = c.getBoundingClientRect(); return [b.x, b.y]; }")
+    x, y, scale, width, height = inside_of(tab, "[map.view.x, map.view.y, map.view.scale, map.width, map.height]")
+    middle = np.array(box) + np.array([width, height]) / 2
+    return middle + (points - [x, y]) * [scale, -scale]
+
+
+def draw(tab, corners: np.ndarray, *held: str) -> None:
+    for key in held:
+        tab.keyboard.down(key)
+    tab.mouse.move(*corners[0])
+    tab.mouse.down()
+    for corner in [*corners[1:], corners[0]]:
+        tab.mouse.move(*corner, steps=5)
+    tab.mouse.up()
+    for key in held:
+        tab.keyboard.up(key)
+
+
+def address(tab) -> str:
+    """The address as the browser knows it; what Playwright remembers of it waits for its next word from there."""
+    return tab.evaluate("location.href")
+
+
+def caught(tab, numbers: np.ndarray) -> set[int]:
+    """The numbers of the images that the address says are selected."""
+    text = parse_qs(urlsplit(address(tab)).query).get("chosen", [""])[0]
+    rows, _, bits = text.partition(".")
+    assert rows in ("", name_of(numbers))
+    return set(numbers[unpacked(bits, len(numbers))].tolist())
+
+
+def agree(found: set[int], numbers: np.ndarray, spots: np.ndarray, corners: np.ndarray) -> bool:
+    """Whether just the points inside are found; one within half a pixel of the line may be either."""
+    path = Outline([*corners, corners[0]], closed=True)
+    distances = np.min([_distance(spots, a, b) for a, b in zip(corners, np.roll(corners, -1, 0), strict=True)], axis=0)
+    sure = distances > 0.5
+    assert sure.mean() > 0.97
+    expected = path.contains_points(spots)
+    return {int(n) for n in numbers[sure & expected]} == found & {int(n) for n in numbers[sure]}
+
+
+def _distance(spots: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    share = np.clip((spots - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+    return np.linalg.norm(spots - (a + share[:, None] * (b - a)), axis=1)
+
+
+def star(spots: np.ndarray) -> np.ndarray:
+    """An outline that is not convex, around the middle of the points."""
+    angles = np.arange(10) / 10 * 2 * np.pi
+    radii = np.where(np.arange(10) % 2, 45, 150)[:, None]
+    return np.rint(spots.mean(0) + radii * np.column_stack([np.cos(angles), np.sin(angles)]))
+
+
+def test_a_lasso_catches_just_the_points_inside(visit: Callable, projection) -> None:
+    tab, numbers = visit(), projection.indices
+    spots = places(tab, projection.points)
+    outline = star(spots)
+    draw(tab, outline, "Shift")
+    tab.get_by_text(re.compile(r"The \d+ selected images of")).wait_for()
+    eventually(lambda: "chosen=" in address(tab), "the selection stands in the address")
+    found = caught(tab, numbers)
+    assert 20 < len(found) < 480
+    assert agree(found, numbers, spots, outline)
+    assert tab.locator("[data-part=tally]").inner_text() == f"{len(found)} of 500"
+    legend = tab.locator(".entry .count").all_inner_texts()
+    assert sum(int(entry.split(" of ")[0]) for entry in legend) == len(found)
+    assert len(pictures(tab, "selection")) == 1
+
+
+def test_what_is_caught_can_be_added_to_taken_out_and_taken_back(visit: Callable, projection) -> None:
+    tab, numbers = visit(), projection.indices
+    spots = places(tab, projection.points)
+    low, high = np.rint(np.quantile(spots, [0.2, 0.55], axis=0))
+    box = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
+    tab.locator("[data-tool=box]").first.click()
+    tab.mouse.move(*low)
+    tab.mouse.down()
+    tab.mouse.move(*high, steps=4)
+    tab.mouse.up()
+    eventually(lambda: bool(caught(tab, numbers)), "the box catches points")
+    first = caught(tab, numbers)
+    assert agree(first, numbers, spots, box)
+    tab.locator("[data-tool=lasso]").first.click()
+    draw(tab, star(spots), "Control")
+    eventually(lambda: caught(tab, numbers) > first, "points are added")
+    both = caught(tab, numbers)
+    draw(tab, star(spots), "Alt")
+    eventually(lambda: caught(tab, numbers) < first, "points are taken out")
+    tab.keyboard.press("Control+z")
+    eventually(lambda: caught(tab, numbers) == both, "one step back")
+    tab.keyboard.press("Control+z")
+    eventually(lambda: caught(tab, numbers) == first, "another step back")
+    tab.keyboard.press("Escape")
+    eventually(lambda: not caught(tab, numbers), "nothing is selected")
+    assert "chosen=" not in address(tab)
+
+
+def test_the_pointer_shows_the_image_of_its_point(visit: Callable, run: genlab.Run, projection) -> None:
+    tab = visit()
+    spots = places(tab, projection.points)
+    alone = np.argsort([np.partition(np.linalg.norm(spots - spot, axis=1), 1)[1] for spot in spots])[-3:]
+    card = tab.locator(".st-key-map [data-part=card]")
+    for row in alone.tolist():
+        tab.mouse.move(*spots[row])
+        number = int(projection.indices[row])
+        card.get_by_text(f"image {number}", exact=True).wait_for()
+        shown = card.locator("canvas").evaluate(
+            "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+        )
+        assert np.array_equal(np.array(shown).reshape(28, 28), run.images.images[number, 0])
+        assert card.locator(".value").inner_text() == run.images.class_names[run.images.labels[number]]
+
+
+def test_a_click_leads_to_the_image_and_a_link_restores_it(visit: Callable, run: genlab.Run, projection) -> None:
+    tab = visit()
+    spots = places(tab, projection.points)
+    row = int(np.argmin(spots[:, 0]))
+    tab.mouse.click(*spots[row])
+    number = int(projection.indices[row])
+    tab.get_by_text(re.compile(f"^Image {number} ")).wait_for()
+    eventually(lambda: caught(tab, projection.indices) == {number}, "the image stands in the address")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(address(tab)).query).items()}
+    again = visit(**{name: value for name, value in query.items() if name not in ("run", "limit")}, colour="brightness")
+    again.get_by_text(re.compile(f"^Image {number} ")).wait_for()
+    assert inside_of(again, "map.chosen.indexOf(1)") == row
+    assert "coloured by brightness" in again.locator(".st-key-map ~ *, p").all_inner_texts().__str__()
+
+
+def test_classes_can_be_hidden_and_are_not_caught_then(visit: Callable, run: genlab.Run, projection) -> None:
+    tab, numbers = visit(), projection.indices
+    entries = tab.locator(".entry")
+    counts = dict(
+        zip(entries.locator(".name").all_inner_texts(), entries.locator(".count").all_inner_texts(), strict=True)
+    )
+    assert counts == {name: str((projection.labels == i).sum()) for i, name in enumerate(run.images.class_names)}
+    entries.nth(3).click()
+    assert entries.nth(3).get_attribute("aria-pressed") == "false"
+    spots = places(tab, projection.points)
+    low, high = spots.min(0) - 10, spots.max(0) + 10
+    draw(tab, np.array([low, [high[0], low[1]], high, [low[0], high[1]]]), "Shift")
+    eventually(lambda: bool(caught(tab, numbers)), "all others are caught")
+    assert caught(tab, numbers) == set(numbers[projection.labels != 3].tolist())
+
+
+def test_keys_and_fingers_move_the_view(visit: Callable, context) -> None:
+    tab = visit()
+    tab.locator(GROUND).focus()
+    x, _, scale = inside_of(tab, "[map.view.x, map.view.y, map.view.scale]")
+    tab.keyboard.press("ArrowRight")
+    assert inside_of(tab, "map.view.x") == pytest.approx(x + 60 / scale)
+    tab.keyboard.press("+")
+    assert inside_of(tab, "map.view.scale") == pytest.approx(1.25 * scale)
+    tab.keyboard.press("0")
+    assert inside_of(tab, "map.view.scale") == pytest.approx(scale)
+    box = tab.locator(GROUND).bounding_box()
+    middle = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+    fingers = context.new_cdp_session(tab)
+
+    def touch(kind: str, *spread: float) -> None:
+        spots = [{"x": middle[0] + apart, "y": middle[1], "id": i} for i, apart in enumerate(spread)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+
+    touch("touchStart", -30, 30)
+    touch("touchMove", -60, 60)
+    touch("touchEnd")
+    assert inside_of(tab, "map.view.scale") == pytest.approx(2 * scale, rel=0.05)
+    assert inside_of(tab, "map.chosen.indexOf(1)") == -1
+
+
+def test_pictures_take_the_place_of_dots(visit: Callable) -> None:
+    tab = visit()
+    ask = "map.canvas.getContext('2d').getImageData(0, 0, map.canvas.width, map.canvas.height).data.filter((v, i) => i % 4 === 3 && v).length"
+    dots = inside_of(tab, ask)
+    tab.locator("[data-part=pictures]").click()
+    eventually(lambda: inside_of(tab, ask) > 2 * dots, "pictures cover more than dots")
+    small = inside_of(tab, ask)
+    size = tab.locator("[data-part=size]")
+    size.focus()
+    tab.keyboard.press("End")
+    eventually(lambda: inside_of(tab, ask) > small, "larger ones still more")
+
+
+def test_a_selection_becomes_an_image_set(visit: Callable, lab: Laboratory, projection) -> None:
+    tab, numbers = visit(), projection.indices
+    spots = places(tab, projection.points)
+    draw(tab, star(spots), "Shift")
+    tab.get_by_role("button", name="Make an image set").click()
+    tab.get_by_label("Its name").fill("Caught")
+    tab.get_by_label("Its name").press("Enter")
+    at_rest(tab)
+    tab.get_by_role("button", name="Make it").click()
+    tab.get_by_text("“Caught” is among the image sets now.").wait_for()
+    assert genlab.Workspace(lab.home).datasets["caught"].count == len(caught(tab, numbers))
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
+    assert lab.complaints == []
+    assert b"Traceback" not in (lab.home / "server.log").read_bytes()
