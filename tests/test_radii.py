@@ -101,13 +101,14 @@ def test_what_cannot_be_searched_is_refused(values: dict[str, Any]) -> None:
 def test_a_map_leaves_out_what_makes_no_sense_and_names_what_is_marked() -> None:
     found = search()
     figure = setting_map(
-        found.semi_hard[:, 0, :, 1], x=found.radii, y=found.radii, titles=("negative", "positive"), score="semi-hard",
-        marked={"best": (0.4, 0.1)},
+        found.semi_hard[:, 0, :, 1], x=found.radii, y=found.radii, titles=("negative", "positive"),
+        framed=[(0.4, 0.1)],
     )  # fmt: skip
     drawn = np.array(figure.data[0].z)
     np.testing.assert_array_equal(np.isnan(drawn), np.tri(3, dtype=bool))
     np.testing.assert_array_equal(drawn, found.semi_hard[:, 0, :, 1])
-    assert (figure.data[1].name, figure.data[1].x, figure.data[1].y) == ("best", ("0.4",), ("0.1",))
+    (frame,) = figure.layout.shapes
+    assert (frame.x0 + frame.x1, frame.y0 + frame.y1) == (4, 0)  # around the third column and the first row
 
 
 # On runs ---------------------------------------------------------------------------------------------------------

@@ -37,10 +37,12 @@ and comparing the runs on the Recognise page.
 """
 
 
-@st.fragment
 @boundary()
 def good_radii(run: genlab.Run) -> None:
-    """What is searched, with a start and a stop, and what was found."""
+    """What is searched, with a start and a stop, and what was found.
+
+    It is no fragment: a fragment at work is finished before a press of a button is heard.
+    """
     st.subheader("Good radii")
     st.markdown(NOTE)
     networks = {PIXELS: PIXELS} | {
@@ -98,19 +100,17 @@ def _found(run: genlab.Run, found: RadiiSearch) -> None:
         f"Best: **{_in_words(best)}**: {found.semi_hard[place]:.0%} of the triplets are semi-hard and "
         f"{found.in_order[place]:.0%} in order.{thesis}"
     )
-    if st.button(
+    st.button(
         "Set the sliders to it", icon=":material/tune:", key="radii-take", on_click=take, args=(best,),
         help="The sliders above then show triplets of these values.",
-    ):  # fmt: skip
-        st.rerun()
+    )  # fmt: skip
     first, second, third, fourth = place
     slices = (
         ("radii", found.semi_hard[:, second, :, fourth], found.radii, ("negative_radius", "positive_radius")),
         ("probabilities", found.semi_hard[first, :, third, :], found.probabilities, ("negative_toward_mean", "positive_toward_mean")),
     )  # fmt: skip
-    for column, (what, values, levels, axes) in zip(st.columns(2, gap="large"), slices, strict=True):
-        with column:
-            _slice(run, found, best, what, values, levels, axes)
+    for what, values, levels, axes in slices:
+        _slice(run, found, best, what, values, levels, axes)
 
 
 def _slice(
@@ -118,14 +118,13 @@ def _slice(
     levels: tuple[float, ...], axes: tuple[str, str],
 ) -> None:  # fmt: skip
     """One heat map through the best setting: over both radii, or over both probabilities."""
-    marked = {"best": (getattr(best, axes[0]), getattr(best, axes[1]))}
-    figure = setting_map(
-        values, x=levels, y=levels, titles=(NAMES[axes[0]], NAMES[axes[1]]), score="semi-hard", marked=marked
-    )
+    framed = [(getattr(best, axes[0]), getattr(best, axes[1]))]
+    figure = setting_map(values, x=levels, y=levels, titles=(NAMES[axes[0]], NAMES[axes[1]]), framed=framed)
     held = ", ".join(f"{NAMES[axis]} {getattr(best, axis):g}" for axis in AXES if axis not in axes)
     caption = (
         f"Semi-hard triplets by both {what}, {held}: {found.count} held-out anchors of {run.images.title}, sampled by "
-        f"“{run.title}”, margin {found.margin:g}, by the distances of {found.by}."
+        f"“{run.title}”, margin {found.margin:g}, by the distances of {found.by}. "
+        "Framed is the best."
     )
     show_figure(figure, caption, key=f"search-{what}", data=lambda: as_csv(search_rows(found)))
 
