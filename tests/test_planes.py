@@ -9,7 +9,7 @@ import pytest
 from exploring import FakeRun, Generator, pictures, tiny_run
 
 from genlab.core.errors import BadInputError
-from genlab.latent.planes import extent_of, frame_through, nearness
+from genlab.latent.planes import extent_of, frame_through, kernel_width, usual_distance
 
 rng = np.random.default_rng(3)
 
@@ -52,11 +52,13 @@ def test_the_extent_is_a_square_around_everything() -> None:
     assert extent_of(np.array([[0.0, 0.0]]), least=3.0) == (-3, 3, -3, 3)
 
 
-def test_nearness_is_that_of_a_slow_loop() -> None:
+def test_the_usual_distance_is_that_of_a_slow_loop() -> None:
     codes = rng.normal(size=(40, 3))
     slow = [min(np.linalg.norm(a - b) for j, b in enumerate(codes) if j != i) for i, a in enumerate(codes)]
-    assert nearness(codes) == (pytest.approx(np.median(slow)), pytest.approx(np.quantile(slow, 0.95)))
-    assert nearness(np.ones((5, 2))) == (1.0, 1.0)
+    assert usual_distance(codes) == pytest.approx(np.quantile(slow, 0.95))
+    assert usual_distance(np.ones((5, 2))) == 1.0
+    scaled = usual_distance(7 * codes) / usual_distance(codes), kernel_width(7 * codes) / kernel_width(codes)
+    assert scaled == (pytest.approx(7), pytest.approx(7))
 
 
 def test_a_run_lays_planes_through_images_and_says_where_others_lie(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_run_lays_planes_through_images_and_says_where_others_lie(tmp_path: Pa
     assert plane.indices.tolist() == indices.tolist()
     np.testing.assert_allclose(plane.places, plane.frame.places(codes.mean), atol=1e-9)
     assert plane.labels is not None
-    assert (plane.usual, plane.median) == nearness(codes.mean.astype(np.float64))[::-1]
+    assert plane.usual == usual_distance(codes.mean.astype(np.float64))
     assert len(run.latent_plane(images, limit=5).places) == 5
     with pytest.raises(BadInputError, match="choose three images"):
         run.latent_plane()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genlab.core.errors import BadInputError
-from genlab.latent.planes import Frame, extent_of, frame_through, nearness
+from genlab.latent.planes import Frame, extent_of, frame_through, kernel_width, usual_distance
 from genlab.nn.inference import drawn
 from genlab.workspace.analyse import Analyse
 from genlab.workspace.results import LatentPlane
@@ -48,7 +48,9 @@ class Planes(Analyse):
         labels = None
         if indices is not None and self.images.labels is not None:
             labels = np.asarray(self.images.labels[indices])
-        return LatentPlane(frame, extent, placed, frame.places(codes), indices, labels, *nearness(codes))
+        return LatentPlane(
+            frame, extent, placed, frame.places(codes), indices, labels, kernel_width(codes), usual_distance(codes)
+        )
 
     def _known_codes(self, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Codes that show where there are any: of training images with their indices, else draws from the prior."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from genlab.figures.images import Images
 from genlab.latent.planes import Frame
-from genlab.latent.project import PCA
+from genlab.latent.project import PCA, Layout
 
 
 class Encoded(NamedTuple):
@@ -71,7 +71,8 @@ class Projection:
     """Codes laid out in 2 or 3 dimensions: `points` (N, 2 or 3) of the images `indices` (N,).
 
     `labels` (N,) or None; `scalars` are numbers to colour by (N,): code norm, brightness, KL, generative factors;
-    `axes` names the coordinates; `codes` (N, D) are what was laid out; `pca` has the principal axes, else None.
+    `axes` names the coordinates; `codes` (N, D) are what was laid out; `layout` places
+    further codes (`Run.place`), by PCA's axes (`pca`) or otherwise.
     """
 
     points: np.ndarray
@@ -81,7 +82,12 @@ class Projection:
     axes: tuple[str, ...]
     method: str
     codes: np.ndarray
-    pca: PCA | None = None
+    layout: Layout
+
+    @property
+    def pca(self) -> PCA | None:
+        """The principal axes of a PCA."""
+        return self.layout.pca
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class LatentPlane:
 
     `places` (N, 3) are x, y and the distance from the plane of the codes of images `indices` (N,), or of draws from the
     prior where that is None; `corners` (C, 2) are those it was laid through. Codes have a neighbour within `usual`
-    19 times of 20, and half of them within `median`; `extent` is left, right, bottom, top.
+    19 times of 20; `width` is that of a kernel over them; `extent` is left, right, bottom, top.
     """
 
     frame: Frame
@@ -99,7 +105,7 @@ class LatentPlane:
     places: np.ndarray
     indices: np.ndarray | None
     labels: np.ndarray | None
-    median: float
+    width: float
     usual: float
 
 

@@ -1,0 +1,56 @@
+"""Views whose code the server hands out as modules: each is a file `web/NAME.mjs` with a function `mount`."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from genlab.ui.routes import web_address
+
+STYLE = Path(__file__).parent / "web" / "explore.css"
+SHIM = """
+const views = new WeakMap();
+export default async function (component) {
+  const root = component.parentElement;
+  if (!views.has(root)) {
+    views.set(root, import(new URL(component.data.web + "VIEW.mjs", location.href).href).then(module => module.mount(component)));
+  }
+  try {
+    const view = await views.get(root);
+    view.update(component);
+    return () => { views.delete(root); view.destroy(); };
+  } catch (error) {
+    console.error(error);
+    root.querySelector(".genlab").textContent = "This part of the page did not start; reload the page.";
+  }
+}
+"""
+
+
+@cache
+def _view(name: str) -> Any:
+    return st.components.v2.component(
+        f"genlab_{name}",
+        html="<div class='genlab'></div>",
+        css=STYLE.read_text(encoding="utf-8"),
+        js=SHIM.replace("VIEW", name),
+    )
+
+
+def view(name: str, data: dict[str, Any], *, key: str, **heard: Any) -> Any:
+    """Show `web/NAME.mjs` with its data; returns what it told. `heard` are callbacks such as `on_place_change`."""
+    return _view(name)(key=key, data={"web": web_address(), **data}, **heard)
+
+
+def packed(array: np.ndarray) -> str:
+    """Numbers as base64 of float32, which the browser reads as they are.
+
+    >>> packed(np.array([1.0, 2.0]))
+    'AACAPwAAAEA='
+    """
+    return base64.b64encode(np.ascontiguousarray(array, dtype="<f4").tobytes()).decode()

@@ -1,0 +1,167 @@
+"""A plane of latent space under the finger: pictures come from the decoder in the browser, Python hears on release."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.figures.images import Images
+from genlab.figures.palette import PALETTE
+from genlab.ui.components.browser import packed, view
+from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input, weights_of
+from genlab.ui.explore_gallery import labelled_images
+from genlab.ui.explore_pick import choose_images, image_name, one_of_each
+from genlab.ui.messages import boundary, plain
+from genlab.ui.routes import decoder_addresses
+
+if TYPE_CHECKING:
+    from genlab.workspace.results import LatentPlane
+
+NEAR = 6  # images shown beside a place
+KEPT = 4  # planes a session remembers
+
+
+@st.fragment
+@boundary()
+def finger_plane(run: genlab.Run) -> None:
+    """The plane, what it goes through where there is a choice, and what lies near the place that was let go."""
+    dimensions = int(run.model().latent_dim)  # type: ignore[arg-type]
+    if dimensions < 2:
+        st.info("This run has a single latent dimension, so there is no plane to move on.", icon=":material/info:")
+        return
+    corners, names = (None, []) if dimensions == 2 else _corners(run)
+    with st.spinner("Looking where codes lie …"):
+        plane = _laid(run, corners)
+        told = _show(run, plane, names)
+    place, pins = (_of_this(told.get(what), plane) for what in ("place", "pins"))
+    _remember(plane, place, pins)
+    if run.can("encodes") and place is not None:
+        _near(run, plane.frame.codes(np.array(place))[0])
+    if pins:
+        _take_pins(run, plane, np.array(pins))
+
+
+def _corners(run: genlab.Run) -> tuple[np.ndarray, list[str]]:
+    """Three codes to lay the plane through, and what they are called on it."""
+    if run.can("encodes"):
+        with st.expander("The three images it goes through", icon=":material/change_history:"):
+            chosen = choose_images(
+                run, key="corners", start=one_of_each(run.images, 3), fewest=3, most=3, label="Through"
+            )
+        return run.codes(chosen.images), chosen.names
+    seed = seed_input("plane-seed", help="The plane goes through three draws from the prior, from this seed on.")
+    seeds = range(seed, seed + 3)
+    return np.concatenate([run.codes(one) for one in seeds]), [f"draw {one}" for one in seeds]
+
+
+def _laid(run: genlab.Run, corners: np.ndarray | None) -> LatentPlane:
+    """The plane, from this session's memory where it was laid before."""
+    kept: dict[Any, LatentPlane] = st.session_state.setdefault("planes", {})
+    key = (weights_of(run), None if corners is None else corners.tobytes())
+    if key not in kept:
+        kept[key] = run.latent_plane(corners)
+        while len(kept) > KEPT:
+            kept.pop(next(iter(kept)))
+    return kept[key]
+
+
+def name_of(plane: LatentPlane) -> str:
+    """A short name for just this plane, so that no place is taken for one on another."""
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in (*plane.frame, plane.places[:64]))
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
+
+
+def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
+    flat = not names
+    noun = "real images" if run.can("encodes") else "draws from the prior"
+    before = st.session_state.get("finger-kept", {}).get(name_of(plane), {})
+    start = plane.places[int(np.argmin(np.linalg.norm(plane.places, axis=1))), :2].tolist() if flat else [0.0, 0.0]
+    name = name_of(plane)
+    data = {
+        "name": f"{name}/{weights_of(run)}",
+        "decoder": decoder_addresses(run),
+        "frame": {part: array.tolist() for part, array in plane.frame._asdict().items()},
+        "extent": plane.extent,
+        "points": packed(plane.places),
+        "labels": None if plane.labels is None else plane.labels.tolist(),
+        "palette": PALETTE,
+        "usual": plane.usual,
+        "width": plane.width,
+        "corners": [{"name": name, "at": at} for name, at in zip(names, plane.corners.tolist(), strict=True)],
+        "axes": ["z1", "z2"] if flat else ["x", "y"],
+        "noun": noun,
+        "place": before.get("place") or _linked(plane) or start,
+        "pins": before.get("pins") or [],
+        "label": f"A plane of the latent space of {run.title}. Drag, or use the arrow keys; Enter pins a picture.",
+    }
+    told = view("plane", data, key="finger", on_place_change=_nothing, on_pins_change=_nothing)
+    what = "two latent dimensions" if flat else "plane through the three codes"
+    st.caption(plain(
+        f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {noun}"
+        f"{'' if flat else ', fainter the farther they lie from the plane'}. "
+        "Drag across it, or move with the arrow keys (with Shift in small steps); Enter pins a picture."
+    ))  # fmt: skip
+    return told
+
+
+def _linked(plane: LatentPlane) -> list[float] | None:
+    """The place that the page's address names, where it lies on this plane."""
+    left, right, bottom, top = plane.extent
+    with suppress(ValueError):
+        x, y = map(float, st.query_params.get("at", "").split(","))
+        return [x, y] if left <= x <= right and bottom <= y <= top else None
+    return None
+
+
+def _remember(plane: LatentPlane, place: list[float] | None, pins: list[list[float]] | None) -> None:
+    """Keep what was told for when somebody comes back to the page, and the place in its address."""
+    if place is not None:
+        st.query_params["at"] = ",".join(f"{value:.3f}" for value in place)
+    told = {name: value for name, value in (("place", place), ("pins", pins)) if value is not None}
+    st.session_state.setdefault("finger-kept", {}).setdefault(name_of(plane), {}).update(told)
+
+
+def _nothing() -> None:
+    """What is told is read where the plane is shown; this only makes it be told."""
+
+
+def _of_this(told: Any, plane: LatentPlane) -> Any:
+    """What was told of this plane, None where it was of another or of none."""
+    return told["at"] if told and told["plane"].partition("/")[0] == name_of(plane) else None
+
+
+@boundary()
+def _near(run: genlab.Run, code: np.ndarray) -> None:
+    """The images whose codes lie nearest to the place that was let go."""
+    images = run.images
+    found = run.neighbours(code, count=NEAR)
+    numbers, distances = found.indices[0], found.distances[0]
+    labels = [f"{image_name(images, int(i))}, at {d:.2f}" for i, d in zip(numbers, distances, strict=True)]
+    shown = Images(np.asarray(images.images[numbers]))
+    caption = f"The {len(numbers)} images of {images.title} whose codes lie nearest to the place let go of."
+    labelled_images(shown, labels, caption, key="finger-near", size=84)
+
+
+def _take_pins(run: genlab.Run, plane: LatentPlane, places: np.ndarray) -> None:
+    codes = plane.frame.codes(places)
+    stem = file_stem(run, "pins")
+    with st.container(horizontal=True, gap="small"):
+        offer("Pinned pictures (PNG)", lambda: run.decode(codes).png_bytes(columns=len(codes)), f"{stem}.png")
+        offer("Their codes (CSV)", lambda: pins_csv(places, codes), f"{stem}.csv")
+
+
+def pins_csv(places: np.ndarray, codes: np.ndarray) -> str:
+    """Where pins lie on the plane, and their codes.
+
+    >>> pins_csv(np.array([[0.5, 1.0]]), np.array([[2.0, 3.0, 4.0]])).split()
+    ['x,y,z1,z2,z3', '0.5,1.0,2.0,3.0,4.0']
+    """
+    return as_csv(
+        {"x": x, "y": y} | {f"z{d}": value for d, value in enumerate(code, start=1)}
+        for (x, y), code in zip(places.tolist(), codes.tolist(), strict=True)
+    )
