@@ -21,7 +21,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.ui import memory
 from genlab.ui.explore_compare import differences, short_names
 from genlab.ui.explore_latent import _selected as selected
-from genlab.ui.explore_metrics import table
+from genlab.ui.explore_metrics import side_by_side, table
 from genlab.ui.explore_pick import parse_numbers
 from genlab.ui.explore_styles import mixing_table
 from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
@@ -333,6 +333,22 @@ def test_metrics_are_measured_when_asked_for(lab: genlab.Workspace) -> None:
     assert float(shown["Reconstruction error"]["plane"]) == pytest.approx(measured["mse"].value, rel=1e-3)
     assert shown["Active units / dimensions"]["plane"] == f"{measured['active_units'].value:.4g}"
     assert table({"plane": measured})[0]["better"] == "↓ lower"
+    samples = list(shown).index("Fréchet distance of features")
+    assert list(shown).index("Reconstruction error") < samples < list(shown).index("Active units / dimensions")
+    found = run.memorised()
+    memorised = captions(app)
+    assert "Of 300 samples of “plane” the 12 that lie nearest" in memorised
+    assert f"{found.usual:.2f} (median)" in memorised
+    assert f"of the samples {100 * found.share:.0f} %." in memorised
+    app.selectbox(key="features").select("pixels-PCA").run()
+    assert app.button(key="measure")  # other features are another measurement
+
+
+def test_pairs_of_images_stand_beside_each_other() -> None:
+    left, right = (Images(np.full((2, 1, 4, 28), value, np.float32), "") for value in (0.25, 0.75))
+    pairs = side_by_side(left, right, 255).array
+    assert pairs.shape == (2, 1, 4, 58)
+    assert pairs[0, 0, 0, [0, 27, 28, 29, 30, 57]].tolist() == [0.25, 0.25, 1, 1, 0.75, 0.75]
 
 
 def test_numbers_of_images_are_read_or_refused() -> None:

@@ -26,11 +26,17 @@ def _metric_table(document: dict[str, dict[str, Any]]) -> str:
 @click.option("--metrics", multiple=True, help="Names, given several times or with commas; default: all that apply.")
 @click.option("--against", help="An image set's name or a path; default: the run's own held-out images.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Images at most.")
+@click.option(
+    "--features",
+    help="Feature space that samples are compared in: 'small classifier', pixels-PCA or EfficientNet-Lite0.",
+)
 @reports(_metric_table)
-def evaluate(run: str, metrics: tuple[str, ...], against: str | None, limit: int) -> dict[str, Any]:
+def evaluate(
+    run: str, metrics: tuple[str, ...], against: str | None, limit: int, features: str | None
+) -> dict[str, Any]:
     """Measure a run, each value with its sample size and what to compare it with."""
     names = [name.strip() for group in metrics for name in group.split(",") if name.strip()]
-    measured = laboratory().runs[run].evaluate(names or None, against=against, limit=limit)
+    measured = laboratory().runs[run].evaluate(names or None, against=against, limit=limit, features=features)
     return {name: measurement.as_dict() for name, measurement in measured.items()}
 
 

@@ -177,7 +177,7 @@ def importance_sampled(subject: Subject) -> Found:
 
 @metric(
     "iwae_bits",
-    "Importance-weighted bound in bits per dimension",
+    "Importance-weighted bits per dimension",
     "The bound from 50 weighted codes an image as a code length: over the number of values, in bits, without any offset.",
     r"-\tfrac{L_{50}}{CHW\,\ln 2}",
     direction="lower",

