@@ -238,14 +238,17 @@ LEAST_DISTANCE = 0.1  # of the margin: nearer than that, all images have collaps
 
 
 def nothing_told_apart(looks: Sequence[Look], values: Values) -> Finding | None:
-    """Images of one thing lie no nearer to each other than images of two, in five epochs after the first 200 steps.
+    """Images of one thing lie no nearer to each other than images of two: a mean of five epochs after the first 200 steps.
 
     Where all distances are under a tenth of the margin, the embedding has collapsed: the loss then stays at the margin.
     """
     recent = [look.scalars for look in looks if "semi_hard" in look.scalars and look.step >= SETTLED][-LONG:]
-    if len(recent) < LONG or any(seen["positive_distance"] < LIKE * seen["negative_distance"] for seen in recent):
+    if len(recent) < LONG:
         return None
-    near, far, margin = recent[-1]["positive_distance"], recent[-1]["negative_distance"], values["margin"]
+    near, far = (statistics.fmean(seen[f"{kind}_distance"] for seen in recent) for kind in ("positive", "negative"))
+    if near < LIKE * far:
+        return None
+    margin = values["margin"]
     where = f"{near:.2g} apart on average, and two of different things {far:.2g}"
     rate = values["learning_rate"] / 10
     if far < LEAST_DISTANCE * margin:
