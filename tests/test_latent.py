@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.latent import walks
 from genlab.latent.neighbours import nearest
-from genlab.latent.project import pca, project
+from genlab.latent.project import Layout, among, pca, project
 from genlab.latent.traverse import order, traversal
 
 rng = np.random.default_rng(7)
@@ -159,17 +159,17 @@ def test_pca_axes_do_not_flip() -> None:
 
 
 def test_pca_with_fewer_latent_dimensions_than_axes() -> None:
-    points, axes = project(np.arange(5.0)[:, None], "pca", 2)
+    points, axes, _ = project(np.arange(5.0)[:, None], "pca", 2)
     assert np.allclose(np.abs(points[:, 0]), [2, 1, 0, 1, 2])
     assert not points[:, 1].any()
     assert np.allclose(axes.explained, [1])
-    constant, _ = project(np.ones((5, 3)), "pca", 2)
+    constant = project(np.ones((5, 3)), "pca", 2).points
     assert np.allclose(constant, 0)
 
 
 def test_tsne_is_deterministic_and_keeps_clusters_apart() -> None:
     codes = np.concatenate([rng.normal(size=(20, 8)), rng.normal(size=(20, 8)) + 30])
-    points, axes = project(codes, "tsne", 2, seed=1)
+    points, axes, _ = project(codes, "tsne", 2, seed=1)
     assert axes is None
     assert np.array_equal(points, project(codes, "tsne", 2, seed=1)[0])
     near = nearest(points, points, 2)[0][:, 1]
@@ -180,7 +180,7 @@ def test_tsne_is_deterministic_and_keeps_clusters_apart() -> None:
 def test_umap_is_deterministic_and_reports_its_progress() -> None:
     codes = np.concatenate([rng.normal(size=(20, 8)), rng.normal(size=(20, 8)) + 30])
     heard: list[tuple[float, str]] = []
-    points, _ = project(codes, "umap", 2, seed=1, progress=lambda share, text: heard.append((share, text)))
+    points, _, fitted = project(codes, "umap", 2, seed=1, progress=lambda share, text: heard.append((share, text)))
     shares = [share for share, _ in heard]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -188,6 +188,19 @@ def test_umap_is_deterministic_and_reports_its_progress() -> None:
     assert np.array_equal(points, project(codes, "umap", 2, seed=1)[0])
     near = nearest(points, points, 2)[0][:, 1]
     assert ((near < 20) == (np.arange(40) < 20)).all()
+    placed = among(Layout(points, umap=fitted), codes, codes[[3, 33]] + 0.1)
+    assert (np.linalg.norm(placed - points[[3, 33]], axis=1) < np.linalg.norm(points[3] - points[33]) / 4).all()
+
+
+def test_what_tsne_has_not_seen_goes_between_its_neighbours() -> None:
+    codes, points = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    query = rng.normal(size=3)
+    near = sorted((float(np.linalg.norm(code - query)), row) for row, code in enumerate(codes))[:8]
+    expected = sum(points[row] / distance for distance, row in near) / sum(1 / distance for distance, _ in near)
+    placed = among(Layout(points), codes, np.array([query, codes[7]]))
+    assert np.allclose(placed, [expected, points[7]])
+    twins = among(Layout(points), np.repeat(codes[:20], 2, axis=0), codes[[4]])
+    assert np.allclose(twins, points[8:10].mean(0))
 
 
 def test_projections_refuse_what_they_cannot_lay_out() -> None:

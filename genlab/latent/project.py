@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genlab.core.errors import BadInputError, UnknownNameError
+from genlab.latent.neighbours import nearest
 
 Progress = Callable[[float, str], None]
 METHODS = ("pca", "tsne", "umap")
+NEAREST = 8  # laid out codes between which a further one goes where the method has no way of its own
 
 
 class PCA(NamedTuple):
@@ -24,6 +26,14 @@ class PCA(NamedTuple):
     def transform(self, codes: np.ndarray) -> np.ndarray:
         """Coordinates (N, K) of any codes (N, D), also ones that were not there when the axes were found."""
         return (np.asarray(codes, dtype=np.float64) - self.mean) @ self.components.T
+
+
+class Layout(NamedTuple):
+    """Codes laid out: `points` (N, 2 or 3), and what places further codes among them: `pca` or the fitted `umap`."""
+
+    points: np.ndarray
+    pca: PCA | None = None
+    umap: Any = None
 
 
 def pca(codes: np.ndarray, dimensions: int) -> PCA:
@@ -51,8 +61,8 @@ def tsne(codes: np.ndarray, dimensions: int, seed: int, progress: Progress) -> n
     return layout.fit_transform(np.asarray(codes, dtype=np.float32))
 
 
-def umap(codes: np.ndarray, dimensions: int, seed: int, progress: Progress) -> np.ndarray:
-    """UMAP (McInnes et al., 2018) with 15 neighbours; its first use on a machine compiles for some seconds."""
+def umap(codes: np.ndarray, dimensions: int, seed: int, progress: Progress) -> Any:
+    """UMAP (McInnes et al., 2018), fitted with 15 neighbours; its first use on a machine compiles for some seconds."""
     progress(0.0, "UMAP: loading, slow only the first time")
     import warnings
 
@@ -67,13 +77,35 @@ def umap(codes: np.ndarray, dimensions: int, seed: int, progress: Progress) -> n
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return layout.fit_transform(np.asarray(codes, dtype=np.float32))
+        return layout.fit(np.asarray(codes, dtype=np.float32))
+
+
+def among(layout: Layout, codes: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Where further codes (M, D) lie in a layout of codes (N, D): (M, 2 or 3).
+
+    PCA is exact, UMAP brings its own way of placing what it has not seen; t-SNE has none, so a code goes to the mean
+    of its nearest neighbours' places, weighted by 1 / distance, and one that was laid out to its own place.
+    """
+    queries = np.asarray(queries, dtype=np.float64)
+    if layout.pca is not None:
+        placed = layout.pca.transform(queries)
+        return np.pad(placed, [(0, 0), (0, layout.points.shape[1] - placed.shape[1])])
+    if layout.umap is not None:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(layout.umap.transform(queries.astype(np.float32)), dtype=np.float64)
+    rows, distances = nearest(codes, queries, NEAREST)
+    own = distances == 0
+    weights = np.where(own.any(1, keepdims=True), own, 1 / np.where(own, 1, distances))
+    return (layout.points[rows] * (weights / weights.sum(1, keepdims=True))[..., None]).sum(1)
 
 
 def project(
     codes: np.ndarray, method: str, dimensions: int = 2, *, seed: int = 0, progress: Progress | None = None
-) -> tuple[np.ndarray, PCA | None]:
-    """Points (N, 2 or 3) of codes (N, D) by "pca", "tsne" or "umap"; with PCA also its axes.
+) -> Layout:
+    """Points (N, 2 or 3) of codes (N, D) by "pca", "tsne" or "umap", with what places further codes among them.
 
     Raises `BadInputError` where there are too few codes and `UnknownNameError` for another method.
     """
@@ -84,14 +116,17 @@ def project(
         raise BadInputError(f"A projection has 2 or 3 dimensions, and {dimensions} were asked for.")
     if len(codes) < 4:
         raise BadInputError(f"A projection needs at least 4 images, and there are {len(codes)}.")
-    axes = pca(codes, dimensions) if method == "pca" else None
-    if axes is not None:
+    if method == "pca":
+        axes = pca(codes, dimensions)
         points = axes.transform(codes)
-        points = np.pad(points, [(0, 0), (0, dimensions - points.shape[1])])  # fewer latent dimensions than axes
+        layout = Layout(np.pad(points, [(0, 0), (0, dimensions - points.shape[1])]), axes)  # fewer latent dimensions
+    elif method == "umap":
+        fitted = umap(codes, dimensions, seed, report)
+        layout = Layout(fitted.embedding_.astype(np.float64), umap=fitted)
     else:
-        points = {"tsne": tsne, "umap": umap}[method](codes, dimensions, seed, report).astype(np.float64)
+        layout = Layout(tsne(codes, dimensions, seed, report).astype(np.float64))
     report(1.0, "done")
-    return points, axes
+    return layout
 
 
 class _Percentages:

@@ -10,7 +10,7 @@ import numpy as np
 
 from genlab.core.errors import BadInputError
 from genlab.latent.neighbours import nearest
-from genlab.latent.project import project
+from genlab.latent.project import among, project
 from genlab.nn.inference import bounds, through
 from genlab.nn.usage import kl
 from genlab.workspace.codes import encode_indices, read, split_codes, split_indices, split_statistics
@@ -112,32 +112,30 @@ class Analyse:
         if len(indices) > limit:
             indices = np.sort(np.random.default_rng(seed).choice(indices, limit, replace=False))
         codes = encode_indices(self.model(), images, indices)
-        points, axes = project(codes.mean, method, dimensions, seed=seed, progress=progress)
+        layout = project(codes.mean, method, dimensions, seed=seed, progress=progress)
         name = {"pca": "principal axis", "tsne": "t-SNE", "umap": "UMAP"}[method]
         titles = [f"{name} {number}" for number in range(1, dimensions + 1)]
-        if axes is not None:
+        if layout.pca is not None:
             titles = [
                 f"{title} ({share:.0%} of variance)"
-                for title, share in zip(titles, [*axes.explained, 0, 0], strict=False)
+                for title, share in zip(titles, [*layout.pca.explained, 0, 0], strict=False)
             ]
         return Projection(
-            points,
+            layout.points,
             indices,
             None if images.labels is None else np.asarray(images.labels[indices]),
             {**_scalars(images, indices, codes), **{key: value[indices] for key, value in images.factors.items()}},
             tuple(titles),
             method,
             codes.mean,
-            axes,
+            layout,
         )
 
     def place(self, projection: Projection, points: Any) -> np.ndarray:
-        """Where images or codes (N) lie in a projection: exactly for PCA, else at the nearest shown image's place."""
-        codes = self.codes(points)
-        if projection.pca is not None:
-            placed = projection.pca.transform(codes)
-            return np.pad(placed, [(0, 0), (0, projection.points.shape[1] - placed.shape[1])])
-        return projection.points[nearest(projection.codes, codes, 1)[0][:, 0]]
+        """Where images or codes (M) lie in a projection (M, 2 or 3): exactly for PCA, by UMAP's own transformation, and
+        for t-SNE, which has none, at the weighted mean of the nearest neighbours' places.
+        """
+        return among(projection.layout, projection.codes, self.codes(points))
 
     def neighbours(self, points: Any, *, count: int = 8, split: str = "train") -> Neighbours:
         """The images of the run's set whose codes lie nearest to images or codes."""
