@@ -1,0 +1,206 @@
+"""What is decoded in a real Chromium while a finger moves: the same pixels as PyTorch, and nothing asked of anybody."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
+
+import genlab
+from genlab.latent.walks import lerp, slerp
+from genlab.ui.routes import has_runtime
+
+RUN = "digits-plane"
+VIEW = ".genlab"
+LISTENING = "window.told = 0; const send = WebSocket.prototype.send; WebSocket.prototype.send = function (...a) { window.told++; return send.apply(this, a); };"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+with_runtime = pytest.mark.skipif(not has_runtime(), reason="the runtime was not fetched, as npm was not there")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    laboratory = Laboratory(tmp_path_factory.mktemp("laboratory"))
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture(scope="module")
+def run(lab: Laboratory) -> genlab.Run:
+    found = genlab.Workspace(lab.home).runs[RUN]
+    found.decoder()
+    return found
+
+
+@pytest.fixture(scope="module")
+def context(lab: Laboratory) -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        opened = chromium.new_context(viewport={"width": 1280, "height": 1600}, accept_downloads=True)
+        opened.add_init_script(LISTENING)
+        yield opened
+        chromium.close()
+
+
+@pytest.fixture
+def visit(lab: Laboratory, context, run: genlab.Run) -> Iterator[Callable]:
+    """Opens pages for one test; the view on each stands and has shown a picture."""
+    tabs = []
+
+    def opened(page: str, where: str = "browser", run: str = RUN, **query: str):
+        tab = lab.open(context, page, run=run, **query)
+        tabs.append(tab)
+        tab.locator(f"{VIEW}[data-where={where}][data-shown]").wait_for()
+        at_rest(tab)
+        return tab
+
+    yield opened
+    for tab in tabs:
+        assert not tab.get_by_test_id("stException").count()
+        assert not tab.get_by_text("did not start").count()
+        tab.close()
+
+
+def inside(tab, ask: str):
+    """A value from within the view: `ask` is an expression of `view`."""
+    return tab.locator(VIEW).evaluate(f"(root) => {{ const view = root.plane; return {ask}; }}")
+
+
+def shown(tab, run: genlab.Run) -> np.ndarray:
+    """Pixels (C, H, W) of the picture that stands on the page, once it is that of the present place."""
+    eventually(
+        lambda: inside(tab, "view.shown && view.shown.place.join() === view.place.join()"), "the picture is of now"
+    )
+    bytes = np.array(inside(tab, "[...view.shown.pictures.bytes]")).reshape(*run.config.data.shape[1:], 4)
+    canvas = tab.locator(f"{VIEW} canvas.picture")
+    on_page = canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
+    assert bytes.ravel().tolist() == on_page
+    return bytes[..., : run.config.data.shape[0]].transpose(2, 0, 1)
+
+
+def finger(tab) -> dict[str, float]:
+    canvas = tab.locator(f"{VIEW} canvas.finger")
+    canvas.scroll_into_view_if_needed()
+    return canvas.bounding_box()
+
+
+@with_runtime
+def test_a_drag_decodes_what_pytorch_decodes_and_asks_nobody(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("latent")
+    plane, box = run.latent_plane(), finger(tab)
+    left, right, bottom, top = plane.extent
+    tab.mouse.move(box["x"] + 20, box["y"] + 20)
+    tab.mouse.down()
+    asked: list[str] = []
+    told = tab.evaluate("window.told")
+    tab.on("request", lambda request: asked.append(request.url))
+    seen = []
+    for across, down in [(0.5, 0.5), (0.2, 0.3), (0.9, 0.6), (0.45, 0.95), (0.02, 0.98)]:
+        tab.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"], steps=5)
+        pixels = shown(tab, run)
+        place = np.array(inside(tab, "view.place"))
+        expected = [left + across * (right - left), top - down * (top - bottom)]
+        np.testing.assert_allclose(place, expected, atol=2 * (right - left) / box["width"])
+        decoded = run.decode(plane.frame.codes(place)).array[0] * 255
+        np.testing.assert_allclose(pixels, decoded, rtol=0, atol=2)
+        seen.append(pixels)
+    assert not asked
+    assert tab.evaluate("window.told") == told
+    assert len({picture.tobytes() for picture in seen}) == len(seen)
+    tab.mouse.up()
+    tab.get_by_text("whose codes lie nearest to the place let go of").wait_for()
+    assert tab.evaluate("window.told") > told
+    eventually(lambda: re.search(r"at=-?\d+\.\d{3}%2C-?\d", tab.url) is not None, "the place stands in the address")
+
+
+def test_the_server_decodes_where_the_browser_cannot_and_the_page_says_so(
+    visit: Callable, context, run: genlab.Run
+) -> None:
+    context.route("**/genlab/decoder/**", lambda route: route.abort())
+    tab = visit("latent", where="server")
+    context.unroute("**/genlab/decoder/**")
+    tab.get_by_text("Decoded on the server, as it cannot be done in the browser").wait_for()
+    box = finger(tab)
+    tab.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    pixels = shown(tab, run)
+    place = np.array(inside(tab, "view.place"))
+    np.testing.assert_allclose(pixels, run.decode(place).array[0] * 255, rtol=0, atol=1)
+    tab.mouse.up()
+
+
+@with_runtime
+def test_keys_move_and_pin_and_pins_are_taken_away(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("latent")
+    before = inside(tab, "view.place")
+    tab.locator(f"{VIEW} canvas.finger").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        tab.keyboard.press(key)
+    place = inside(tab, "view.place")
+    assert place[0] > before[0]
+    assert place[1] > before[1]
+    shown(tab, run)
+    tab.keyboard.press("Enter")
+    tab.get_by_role("button", name="Go to pin 1").wait_for()
+    at_rest(tab)
+    with tab.expect_download() as awaited:
+        tab.get_by_role("button", name="Their codes (CSV)").click()
+    row = next(csv.DictReader(awaited.value.path().read_text().splitlines()))
+    np.testing.assert_allclose([float(row["z1"]), float(row["z2"])], place, atol=1e-9)
+    tab.get_by_role("button", name="Take out pin 1").click()
+    tab.get_by_role("button", name="Their codes (CSV)").wait_for(state="detached")
+
+
+def test_what_is_far_from_every_code_is_told_so(visit: Callable, run: genlab.Run) -> None:
+    plane = run.latent_plane()
+    left, right, bottom, top = plane.extent
+    corner = np.array([right, top]) * 0.999 + 0.001 * np.array([left, bottom])
+    far = np.linalg.norm(plane.places[:, :2] - corner, axis=1).min() / plane.usual
+    assert far > 1.5
+    tab = visit("latent", at=f"{corner[0]:.3f},{corner[1]:.3f}")
+    tab.get_by_text(f"{far:.1f} times as far from real images").wait_for()
+    middle = plane.places[np.argmin(np.linalg.norm(plane.places[:, :2], axis=1)), :2]
+    tab = visit("latent", at=f"{middle[0]:.3f},{middle[1]:.3f}")
+    tab.get_by_text("As near to real images as they are to one another.").wait_for()
+
+
+def script(tab, module: str, body: str, given: object):
+    """What a function of one of the scripts gives: `body` uses `m`, the module, and `given`."""
+    address = tab.evaluate(
+        "performance.getEntriesByType('resource').map(e => e.name).find(n => n.endsWith('/latent.mjs'))"
+    )
+    address = address.replace("latent.mjs", module)
+    return tab.evaluate(f"async given => {{ const m = await import({address!r}); return {body}; }}", given)
+
+
+def test_the_arithmetic_of_the_browser_is_that_of_python(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("latent", where="browser" if has_runtime() else "server")
+    rng = np.random.default_rng(4)
+    a, b, t = rng.normal(size=9), rng.normal(size=9), np.linspace(0, 1, 5)
+    opposite = [(a, -2 * a), (a, np.zeros(9)), (a, 3 * a), (a, b)]
+    for start, end in opposite:
+        for name, function in (("lerp", lerp), ("slerp", slerp)):
+            given = {"a": start.tolist(), "b": end.tolist(), "t": t.tolist()}
+            found = script(tab, "latent.mjs", f"given.t.map(t => [...m.{name}(given.a, given.b, t)])", given)
+            np.testing.assert_allclose(found, function(start, end, t), atol=1e-12)
+    points, extent = rng.normal(size=(40, 3)), (-2.0, 2.0, -1.5, 2.5)
+    given = {"points": points.ravel().tolist(), "extent": extent}
+    body = "(f => [[...f.distance], [...f.density]])(m.field(given.points, given.extent, 8, 0.7))"
+    distance, density = np.array(script(tab, "latent.mjs", body, given)).reshape(2, 8, 8)
+    x, y = np.meshgrid(-2 + (np.arange(8) + 0.5) / 2, 2.5 - (np.arange(8) + 0.5) / 2)
+    apart = np.linalg.norm(np.stack([x, y, np.zeros_like(x)], -1)[..., None, :] - points, axis=-1)
+    np.testing.assert_allclose(distance, apart.min(-1), rtol=1e-6)
+    kernel = np.exp(-0.5 * (apart / 0.7) ** 2).sum(-1)
+    np.testing.assert_allclose(density, kernel / kernel.max(), rtol=1e-5)
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
+    assert [said for said in lab.complaints if "ERR_FAILED" not in said] == []
+    assert b"Traceback" not in (lab.home / "server.log").read_bytes()
