@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from genlab.workspace.inputs import pixels_for
 from genlab.workspace.results import Recognised
 
 if TYPE_CHECKING:
+    from genlab.metrics.paired import Answers
     from genlab.metrics.recognition import Verification
 
 
@@ -64,13 +66,40 @@ class Recognises(Analyse):
 
         self._need("recognise what images show", "embeds")
         images, chosen = self.images, some_of(held_out(self.images), limit, seed)
-        if images.identities is None:
-            raise BadInputError(f"Nothing says which images of {images.title} show the same; import them with labels.")
+        shown = self._identities()[chosen]
         stations = images.factors.get("station")
         embeddings = encode_indices(self.model(), images, chosen).mean
-        return verification(
-            compared(embeddings, images.identities[chosen], None if stations is None else stations[chosen])
-        )
+        return verification(compared(embeddings, shown, None if stations is None else stations[chosen]))
+
+    def answers(self, *others: Any, limit: int = 1000, seed: int = 0) -> Answers:
+        """First choices of this run and of others (or their names) for the same held-out images of its set.
+
+        Raises `BadInputError` for a run that learned from another image set, since its held-out images may differ.
+        """
+        from genlab.metrics.paired import answers
+        from genlab.metrics.recognition import compared
+
+        runs = [self, *(self.lab.runs[other] if isinstance(other, str) else other for other in others)]
+        for run in runs:
+            run._need("recognise what images show", "embeds")
+            if run.config.data.hash != self.config.data.hash:
+                raise BadInputError(
+                    f"{run.title} learned from other images than {self.title}; compare runs on one image set."
+                )
+        images, chosen = self.images, some_of(held_out(self.images), limit, seed)
+        shown = self._identities()[chosen]
+        stations = images.factors.get("station")
+        apart = None if stations is None else stations[chosen]
+        found = answers([compared(encode_indices(run.model(), images, chosen).mean, shown, apart) for run in runs])
+        return replace(found, queries=chosen[found.queries], chosen=chosen[found.chosen])
+
+    def _identities(self) -> np.ndarray:
+        """What each image shows; refuses a set that does not say."""
+        if self.images.identities is None:
+            raise BadInputError(
+                f"Nothing says which images of {self.images.title} show the same; import them with labels."
+            )
+        return self.images.identities
 
     def _not_to_compare(self, numbers: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """Where a query (row) is the gallery's image (column) itself, or was taken at the same station."""
