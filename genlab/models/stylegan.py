@@ -55,7 +55,7 @@ CARD = Card(
     ),
     scalars=GAME_SCALARS,
     presets={
-        "quick": {"epochs": 9, "batch_size": 32, "average": 0.99, "width": 8, "mixing": 0.5, "learning_rate": 2e-3, "critic_learning_rate": 1e-3},
+        "quick": {"epochs": 8, "batch_size": 32, "average": 0.99, "width": 8, "mixing": 0.5, "learning_rate": 2e-3, "critic_learning_rate": 1e-3},
         "default": {"epochs": 60, "batch_size": 32, "average": 0.998},
         "paper": {"epochs": 500, "batch_size": 32, "latent_dim": 512, "width": 64, "depth": 8, "average": 0.999, "learning_rate": 2e-3, "critic_learning_rate": 2e-3, "fresh_noise": True},
     },
