@@ -55,8 +55,9 @@ class FakeRun(Explore):
     def shipped(self):
         return self._shipped
 
-    def can(self, *names: str) -> bool:
-        return set(names) <= set(capabilities(type(self._model)))
+    def can(self, *names: str | tuple[str, ...]) -> bool:
+        able = set(capabilities(type(self._model)))
+        return all(able & ({name} if isinstance(name, str) else set(name)) for name in names)
 
 
 def pictures(count: int = 30, shape=(1, 8, 8)) -> Set:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +14,7 @@ from matplotlib.path import Path as Outline
 from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually, pictures
 
 import genlab
+from genlab.figures.images import Images
 from genlab.ui.components.scatter import name_of, unpacked
 
 RUN, LIMIT = "digits-plane", 500
@@ -266,6 +269,57 @@ def test_a_selection_becomes_an_image_set(visit: Callable, lab: Laboratory, proj
     tab.get_by_role("button", name="Make it").click()
     tab.get_by_text("“Caught” is among the image sets now.").wait_for()
     assert genlab.Workspace(lab.home).datasets["caught"].count == len(caught(tab, numbers))
+
+
+def drop(tab, name: str, content: bytes) -> None:
+    """Let a file fall on the map."""
+    tab.locator(GROUND).evaluate(
+        """(canvas, [name, text]) => {
+          const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+          const carried = new DataTransfer();
+          carried.items.add(new File([bytes], name, { type: "image/png" }));
+          for (const kind of ["dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+        }""",
+        [name, base64.b64encode(content).decode()],
+    )
+
+
+def test_a_dropped_picture_lands_among_its_class(visit: Callable, run: genlab.Run, projection) -> None:
+    tab, images = visit(), run.images
+    held = np.sort(images.splits["validation"])
+    near = run.neighbours(Images(images.images[held])).indices
+    sure = held[(images.labels[near] == images.labels[held][:, None]).all(1)]
+    number = int(sure[len(sure) // 2])
+    label = images.labels[number]
+    file = io.BytesIO()
+    Images(images.images[number]).picture().save(file, "PNG")
+    drop(tab, "mine.png", file.getvalue())
+    tab.get_by_text(f"8 of its 8 nearest images are of class {images.class_names[label]}.").wait_for()
+    eventually(lambda: inside_of(tab, "map.marks.length") == 1, "the picture stands on the map")
+    at = np.array(inside_of(tab, "[map.marks[0].x, map.marks[0].y]"))
+    assert np.allclose(at, run.place(projection, Images(images.images[[number]]))[0], atol=1e-4)
+    own = projection.points[projection.labels == label]
+    gaps = np.linalg.norm(own[:, None] - own, axis=2) + np.diag(np.full(len(own), np.inf))
+    assert np.linalg.norm(own - at, axis=1).min() <= gaps.min(1).max()
+    share = run.anomaly(Images(images.images[[number]])).share[0]
+    tab.get_by_text(f"{share:.0%} of the held-out images are more probable").wait_for()
+    drop(tab, "letter.png", b"Dear laboratory, this is no image.")
+    tab.get_by_text(re.compile("letter.png.*not.*image")).wait_for()
+
+
+def test_a_picture_from_files_is_placed_by_tsne_too(visit: Callable, run: genlab.Run) -> None:
+    tab = visit(method="t-SNE")
+    file = io.BytesIO()
+    Images(run.images.images[7]).picture().save(file, "PNG")
+    tab.get_by_role("button", name="Your picture").click()
+    tab.locator("input[type=file]").first.set_input_files(
+        [{"name": "seven.png", "mimeType": "image/png", "buffer": file.getvalue()}]
+    )
+    tab.get_by_text("t-SNE cannot place what it has not seen").wait_for()
+    laid_out = run.project("tsne", limit=LIMIT)
+    eventually(lambda: inside_of(tab, "map.marks.length") == 1, "the picture stands on the map")
+    at = inside_of(tab, "[map.marks[0].x, map.marks[0].y]")
+    assert np.allclose(at, run.place(laid_out, Images(run.images.images[[7]]))[0], rtol=1e-3, atol=1e-3)
 
 
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from exploring import Auto, Density, FakeRun, floats, pictures, tiny_run
 from PIL import Image
 
 import genlab
 from genlab.core.errors import BadInputError
+from genlab.figures.images import Images
 from genlab.latent.density import density
 from genlab.ui.components.scatter import Sheet, name_of, packed, sprite_sheet, touched, unpacked
+from genlab.ui.explore_newcomer import prepared
 
 rng = np.random.default_rng(3)
 
@@ -113,3 +117,49 @@ def test_factors_go_along(tmp_path: Path) -> None:
     assert all(np.array_equal(made.factors[name], values[[3, 4, 9]]) for name, values in sprites.factors.items())
     assert made.synthetic == sprites.synthetic
     assert made.source == f"3 images of {sprites.title}"
+
+
+@pytest.mark.parametrize("by", ["likelihood", "bound", "error"])
+def test_strangeness_is_the_share_of_held_out_images_that_are_less_strange(tmp_path: Path, by: str) -> None:
+    run = (
+        tiny_run(tmp_path)
+        if by == "bound"
+        else FakeRun(Density() if by == "likelihood" else Auto(), pictures(), tmp_path)
+    )
+    asked = floats(run, 30)[run.images.splits["train"]][:6]
+    known = floats(run, 30)[run.images.splits["validation"]]
+
+    def strangeness(images: np.ndarray) -> np.ndarray:
+        if by == "error":
+            return ((run.decode(run.encode(images).mean).array - images) ** 2).sum((1, 2, 3))
+        return -run.likelihoods(images).values
+
+    found = run.anomaly(asked)
+    reference = strangeness(known)
+    assert found.by == by
+    assert found.share.tolist() == [
+        sum(other < value for other in reference) / len(known) for value in strangeness(asked)
+    ]
+    assert len(set(found.share.tolist())) > 1
+
+
+def test_ink_on_paper_becomes_light_on_dark_as_the_digits_are(tmp_path: Path) -> None:
+    lab = genlab.Workspace(tmp_path)
+    digits = lab.datasets["digits-28"]
+    run = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(shape=digits.shape)), images=digits)
+    written = digits.images[4000]
+    paper = (200 - 0.6 * written).astype(np.uint8)
+    light = prepared(run, "scan.png", png(paper))
+    assert light.done == "light and dark swapped and contrast stretched"
+    assert np.abs(light.image.array[0] - written / 255).max() < 0.05
+    same = prepared(run, "digit.png", png(written))
+    assert same.done == ""
+    assert np.array_equal(same.image.uint8[0], written[0])
+    assert prepared(run, "digit.png", png(written), "swapped").image.uint8[0, 0, 0] == 255
+    assert np.array_equal(prepared(run, "scan.png", png(paper), "as it is").image.uint8[0], paper[0])
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Images(pixels).picture().save(file, "PNG")
+    return file.getvalue()

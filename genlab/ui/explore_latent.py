@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from genlab.latent.density import density
 from genlab.ui.components.scatter import Colouring, Sheet, name_of, scatter, sprite_sheet
 from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
+from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
 
@@ -52,7 +53,7 @@ def latent_map(run: genlab.Run) -> None:
         split = st.selectbox("Of the", list(SPLITS), format_func=SPLITS.__getitem__, key="split", bind="query-params")
     with last:
         limit = st.select_slider(
-            "At most so many", MANY, 2000, key="limit", bind="query-params", format_func=lambda count: f"{count:,}",
+            "At most so many", MANY, 2000, key="limit", bind="query-params",
             help=f"t-SNE and UMAP lay out {MOST_LAID_OUT:,} at most.",
         )  # fmt: skip
     limit = limit if method == "pca" else min(limit, MOST_LAID_OUT)
@@ -93,16 +94,18 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
+            own = newcomers(run, projection)
             charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
             f"of {run.images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
         )
         if flat and not charted:
-            chosen = _map(run, projection, name, caption)
+            chosen = _map(run, projection, name, caption, own)
         else:
-            chosen = _chart(run, projection, name, caption, flat)
+            chosen = _chart(run, projection, name, caption, own)
     with detail:
+        show_newcomers(run, projection, own)
         if len(chosen) > 1:
             letting_go = (
                 "Double-click the chart to let go." if charted else "Esc on the map lets go, Ctrl-Z takes back."
@@ -112,7 +115,7 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             one_image(run, chosen[0] if chosen else _typed(run, projection))
 
 
-def _map(run: genlab.Run, projection: Projection, name: str, caption: str) -> list[int]:
+def _map(run: genlab.Run, projection: Projection, name: str, caption: str, own: list[Newcomer]) -> list[int]:
     """The map in the browser; returns the numbers of the selected images."""
     images, indices = run.images, projection.indices
     touched = scatter(
@@ -123,13 +126,15 @@ def _map(run: genlab.Run, projection: Projection, name: str, caption: str) -> li
         colouring=_colouring(run, projection, name),
         label=f"Map of {len(indices)} images. Arrow keys move it, plus and minus zoom, Escape selects nothing.",
         sheet=lambda: _sheet(images.hash, name_of(indices), images, indices),
+        marks=[newcomer.mark() for newcomer in own],
         chosen=st.query_params.get("chosen", ""),
+        on_drop=dropped,
     )
     st.caption(
-        ":material/touch_app: Drag to move, click on a point, drag with Shift to catch many. "
-        "After a click the wheel zooms."
+        ":material/touch_app: Drag to move, click on a point, drag with Shift to catch many; after a click the wheel "
+        "zooms. Drop a picture of your own to see where it belongs."
     )
-    show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name)))
+    show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name, own)))
     _keep_in_address(touched.text)
     return indices[touched.rows].tolist()
 
@@ -157,9 +162,10 @@ def _colouring(run: genlab.Run, projection: Projection, name: str) -> Colouring:
     return Colouring(name.replace("_", " "), _values(run, projection, name))
 
 
-def _chart(run: genlab.Run, projection: Projection, name: str, caption: str, flat: bool) -> list[int]:
+def _chart(run: genlab.Run, projection: Projection, name: str, caption: str, own: list[Newcomer]) -> list[int]:
     """The same as a Plotly chart, which turns in three dimensions; returns the numbers of the selected images."""
-    figure = _figure(run, projection, name)
+    figure = _figure(run, projection, name, own)
+    flat = projection.points.shape[1] == 2
     figure.update_layout(dragmode="pan")  # with lasso as the first tool Streamlit lets no click select
     options: dict[str, Any] = {}
     if flat:
@@ -171,7 +177,7 @@ def _chart(run: genlab.Run, projection: Projection, name: str, caption: str, fla
     return _selected(event) if flat else []
 
 
-def _figure(run: genlab.Run, projection: Projection, name: str) -> Figure:
+def _figure(run: genlab.Run, projection: Projection, name: str, own: Sequence[Newcomer] = ()) -> Figure:
     values = None if name in (PLAIN, LABEL) else _values(run, projection, name)
     return projection_scatter(
         projection.points,
@@ -181,6 +187,7 @@ def _figure(run: genlab.Run, projection: Projection, name: str) -> Figure:
         class_names=run.images.class_names,
         values=values,
         values_title=name.replace("_", " "),
+        marked=[(newcomer.picture.name, newcomer.place) for newcomer in own],
     )
 
 

@@ -12,7 +12,7 @@ from genlab.nn.inference import through
 from genlab.workspace.analyse import Analyse, held_out, some_of
 from genlab.workspace.codes import read
 from genlab.workspace.inputs import pixels_for
-from genlab.workspace.results import Boundary, Completion, Confusion, ScoredSets
+from genlab.workspace.results import Anomaly, Boundary, Completion, Confusion, ScoredSets
 
 if TYPE_CHECKING:
     from genlab.core.model import Model
@@ -90,6 +90,20 @@ class Probable(Analyse):
         """The share of held-out images that are less probable than each image, (N,): near 0 it is an anomaly."""
         reference = self.likelihoods(read(self.images, some_of(held_out(self.images), limit, seed)), seed=seed)
         return share_below(self.likelihoods(images, seed=seed).values, reference.values)
+
+    def anomaly(self, images: Any, *, limit: int = 500, seed: int = 0) -> Anomaly:
+        """How strange images are: the share of up to `limit` held-out images that the run finds more probable.
+
+        Where it neither gives nor bounds a likelihood, the share of those that it rebuilds better (squared error).
+        """
+        reference = read(self.images, some_of(held_out(self.images), limit, seed))
+        if self.can(("scores", "bounds")):
+            known = self.likelihoods(reference, seed=seed)
+            found = self.likelihoods(images, seed=seed).values
+            return Anomaly(share_below(-found, -known.values), "bound" if known.kind == "bound" else "likelihood")
+        given = pixels_for(self.model(), images, self.title)
+        errors = [np.square(self.reconstruct(some).array - some).sum((1, 2, 3)) for some in (given, reference)]  # type: ignore[attr-defined]
+        return Anomaly(share_below(*errors), "error")
 
     def impute(self, images: Any, known: Any) -> Images:
         """Images with the pixels where `known` (C, H, W) or (N, C, H, W) is False replaced by their expectation."""

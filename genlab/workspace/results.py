@@ -168,6 +168,17 @@ class ScoredSets:
 
 
 @dataclass(frozen=True)
+class Anomaly:
+    """How strange images are to a run: `share` (N,) of its held-out images that are less strange, from 0 to 1.
+
+    `by` is what strange is measured by: "likelihood", "bound" (the evidence lower bound) or "error" (of reconstruction).
+    """
+
+    share: np.ndarray
+    by: str
+
+
+@dataclass(frozen=True)
 class Completion:
     """Images with a part hidden, and what a model expects there.
 

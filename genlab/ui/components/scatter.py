@@ -94,6 +94,7 @@ def scatter(
     chosen: str = "",
     asked: int = 0,
     noun: str = "image",
+    on_drop: Callable[[str, bytes], None] | None = None,
 ) -> Touched:
     """Show points (N, 2), or (K, N, 2) at K moments, each with its number (N,), and return what was done to them.
 
@@ -126,8 +127,15 @@ def scatter(
         "asked": asked,
         "label": label,
         "noun": noun,
+        "drops": on_drop is not None,
     }
-    told = _SCATTER(key=key, data=data, on_chosen_change=_heard, on_frame_change=_heard)
+    told = _SCATTER(
+        key=key,
+        data=data,
+        on_chosen_change=_heard,
+        on_frame_change=_heard,
+        on_dropped_change=lambda: _drop(key, on_drop),
+    )
     return touched(told, numbers, chosen, len(frames))
 
 
@@ -225,6 +233,13 @@ def _reduced(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         for part in parts
     ]
     return torch.cat(reduced).round().to(torch.uint8).numpy()
+
+
+def _drop(key: str, on_drop: Callable[[str, bytes], None] | None) -> None:
+    """Hand over a dropped file, which comes as its name and its content in base64."""
+    dropped = st.session_state[key].get("dropped")
+    if on_drop is not None and dropped:
+        on_drop(str(dropped["name"]), base64.b64decode(dropped["content"]))
 
 
 def _heard() -> None:

@@ -1,6 +1,7 @@
 // Fingers, mouse and keys. A gesture changes only what is seen; the selection is told when it ends.
 
 const NEAR = 14; // CSS pixels within which a pointer finds a point
+const MOST_BYTES = 20e6; // of a picture that is dropped
 const KEYS = {
   ArrowLeft: s => s.pan(60, 0), ArrowRight: s => s.pan(-60, 0), ArrowUp: s => s.pan(0, 60), ArrowDown: s => s.pan(0, -60),
   "+": s => s.zoom(1.25), "=": s => s.zoom(1.25), "-": s => s.zoom(0.8), 0: s => s.fit(),
@@ -18,6 +19,7 @@ function listen(scatter) {
   canvas.addEventListener("dblclick", () => scatter.fit());
   canvas.addEventListener("wheel", event => wheeled(scatter, event), { passive: false });
   canvas.addEventListener("keydown", event => keyed(scatter, event));
+  for (const kind of ["dragover", "dragleave", "drop"]) canvas.addEventListener(kind, event => dragged(scatter, event));
 }
 
 function place(scatter, event) {
@@ -94,4 +96,17 @@ function keyed(scatter, event) {
   else return;
   event.preventDefault();
   event.stopPropagation();
+}
+
+// A picture dropped on the map goes to Python as it is.
+function dragged(scatter, event) {
+  if (!scatter.data?.drops || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  scatter.root.classList.toggle("dragging", event.type === "dragover");
+  const file = event.type === "drop" && event.dataTransfer.files[0];
+  if (!file) return;
+  if (file.size > MOST_BYTES) return scatter.say("This file is larger than 20 MB; take a smaller one.");
+  const reader = new FileReader();
+  reader.onload = () => scatter.trigger("dropped", { name: file.name, content: reader.result.split(",")[1] || "" });
+  reader.readAsDataURL(file);
 }

@@ -41,6 +41,7 @@ class Scatter {
     this.mark(data.marks);
     this.loadSheet(data.sheet);
     if (!before || before.points !== data.points) this.settle(same);
+    else if (this.marks.some(mark => !this.within(mark))) this.glide(this.frames[this.moment]);
     timeline(this);
     this.refresh();
   }
@@ -194,6 +195,11 @@ class Scatter {
       if (image) image.onload = () => this.repaint("overlay");
       return { ...mark, image };
     });
+  }
+
+  within({ x, y }) {
+    const [across, down] = this.screen(x, y);
+    return across > 0 && down > 0 && across < this.width && down < this.height;
   }
 
   toggle(code, alone) {
@@ -376,10 +382,11 @@ class Scatter {
 
 const scatters = new WeakMap();
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   if (!scatters.has(parentElement)) scatters.set(parentElement, new Scatter(parentElement));
   const scatter = scatters.get(parentElement);
   scatter.tell = setStateValue;
+  scatter.trigger = setTriggerValue;
   scatter.overlay.setAttribute("aria-label", data.label);
   scatter.take(data);
   return () => scatter.leave();
