@@ -22,7 +22,7 @@ from genlab.core.shapes import Shape
 from genlab.data import Content, ImageSet, write_set
 from genlab.data.loader import TOGETHER, IdentityBatches, together
 from genlab.jobs.worker import Worker
-from genlab.latent import TripletSettings, sample_triplet_codes
+from genlab.latent import TripletSettings, sample_triplet_codes, triplet_batches
 from genlab.latent.triplet_batches import TripletBatches
 from genlab.nn import triplet_loss
 from genlab.nn.backbones import Remembering, backbone, small_cnn
@@ -324,7 +324,7 @@ def test_triplets_are_decoded_codes_around_the_anchors_with_labels_that_say_so(
         if drawn_once:
             expected = [part[rows] for part in expected]
         decoded = torch.cat([vae.decode(part.float()) for part in (mean[anchors], *expected)])
-        torch.testing.assert_close(batch.images[half:], decoded, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(batch.images[half:], decoded, rtol=0, atol=0.502 / 255)  # kept ones have 8 bits
         labels = batch.labels[half:].reshape(3, -1)
         own = train.labels[anchors] if mixed else torch.from_numpy(anchors)
         assert torch.equal(labels[0], own)
@@ -334,6 +334,24 @@ def test_triplets_are_decoded_codes_around_the_anchors_with_labels_that_say_so(
     for batch, alone in zip(data.epoch(5, 2, 24, CPU), real.epoch(5, 2, 12, CPU), strict=True) if mixed else ():
         assert torch.equal(batch.images[:-12], alone.images)
         assert torch.equal(batch.labels[:-12], alone.labels)
+
+
+@pytest.mark.parametrize("drawn_once", [0, 30])
+def test_pictures_are_the_same_with_room_to_keep_them_and_without(
+    images: ImageSet, drawn_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epochs() -> tuple[torch.Tensor, int]:
+        data, asked = TripletBatches(images.batches(), sampler(), TripletSettings(), drawn_once=drawn_once), []
+        decode = data.sampler.decode
+        monkeypatch.setattr(data.sampler, "decode", lambda codes: asked.append(len(codes)) or decode(codes))
+        return torch.cat([b.images for epoch in (0, 1) for b in data.epoch(0, epoch, 24, CPU)]), sum(asked)
+
+    kept, few = epochs()
+    monkeypatch.setattr(triplet_batches, "ROOM", 0)
+    alone, many = epochs()
+    torch.testing.assert_close(kept, alone, rtol=0, atol=0.502 / 255)
+    assert few == 64 + (60 if drawn_once else 2 * 128)  # anchors once, and triplets once or anew
+    assert many == len(alone) == 2 * 3 * (drawn_once or 64)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_the_page_shows_who_is_right_where(lab: genlab.Workspace) -> None:
     assert table["run"].tolist() == ["real", "once", "mixed"]
     assert table["right"].tolist() == [row["right"] for row in rows]
     test = found.contrast(1, 0)
-    assert (table["helped"][1], table["hurt"][1]) == (test.first, test.second)
+    assert (table["helped"][1], table["hurt"][1]) == (str(test.first), str(test.second))
     headings = " ".join(text.value for text in app.markdown)
     assert f"Helped: right in “once” alone ({test.first})" in headings
     assert f"Hurt: right in “real” alone ({test.second})" in headings

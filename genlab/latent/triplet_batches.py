@@ -27,19 +27,27 @@ if TYPE_CHECKING:
     from genlab.core.model import Model
 
 
+ROOM = 2**29  # bytes of decoded pictures that are kept, for anchors and for triplets
+
+
 class Anchors(NamedTuple):
-    """Codes (N, D) of the training images, which triplets are sampled around, and their labels (N,) if any."""
+    """Codes (N, D) of the training images, which triplets are sampled around, and their labels (N,) if any.
+
+    `pictures` (N, C, H, W) are the decoded codes as bytes; None where there is no room for them.
+    """
 
     mean: Tensor
     log_var: Tensor
     labels: Tensor | None
+    pictures: Tensor | None
 
 
 class TripletBatches:
     """Batches of anchors, positives and negatives that `sampler` decodes around the training images of `real`.
 
     Each training image is an anchor once an epoch, with codes drawn by (seed, epoch, step) alone; or `drawn_once` triplets
-    are drawn by the seed alone, around one image after another, and come again in every epoch. Labels number anchors:
+    are drawn by the seed alone, around one image after another, and come again in every epoch. What comes again is decoded once,
+    to 8 bits a value, as far as there is room. Labels number anchors:
     anchor and positive share one, each negative has its own below 0, and nothing says which images show the same. With
     `mixed`, half of a batch are real images, and then anchors have the labels of theirs. Held-out images stay real: they
     say whether what is learned from samples holds. Raises `BadInputError` for a model that cannot encode and decode images
@@ -61,6 +69,7 @@ class TripletBatches:
         self.sampler: Any = sampler
         self.shape, self.classes = real.shape, real.classes
         self.drawn_once = drawn_once
+        self._drawn: dict[int, tuple[list[Tensor], Tensor | None]] = {}
 
     def count(self, split: str = "train") -> int:
         """Real images in a split."""
@@ -85,14 +94,11 @@ class TripletBatches:
         if self.mixed:
             real = self.real.epoch(seed, epoch, _real_ones(batch_size), device, skip)
         order = np.random.default_rng(derived_seed(seed, epoch)).permutation(self.triplets)
-        fixed = self._codes(np.arange(self.drawn_once), derived_seed(seed)) if self.drawn_once else None
+        fixed = self._fixed(seed) if self.drawn_once else None
         for step, beside in zip(steps, real, strict=False):
             places = np.arange(step * count, (step + 1) * count)
             rows = order[places % len(order) if self.mixed else places[places < len(order)]]
-            codes = (
-                self._codes(rows, derived_seed(seed, epoch, step)) if fixed is None else [part[rows] for part in fixed]
-            )
-            yield self._batch(rows, codes, beside)
+            yield self._batch(rows, self._sampled(rows, fixed, derived_seed(seed, epoch, step)), beside)
 
     def in_order(self, split: str, batch_size: int, device: torch.device) -> Iterator[Batch]:
         """A split of the real images."""
@@ -107,18 +113,34 @@ class TripletBatches:
         return self.real.all(split, device)
 
     def _codes(self, rows: np.ndarray, seed: int) -> list[Tensor]:
-        """Codes (B, D) of the anchors of some triplets, of their positives and of their negatives."""
+        """Codes (B, D) of the positives of some triplets, and of their negatives."""
         place = rows % len(self.anchors.mean)
         mean, log_var = self.anchors.mean[place].double(), self.anchors.log_var[place].double()
         middle, draws = self.anchors.mean.double().mean(0), np.random.default_rng(seed)
-        sampled = sample_triplet_codes(mean, log_var, middle, generator=draws, **self.settings.model_dump())
-        return [mean, *sampled]
+        return list(sample_triplet_codes(mean, log_var, middle, generator=draws, **self.settings.model_dump()))
 
-    @torch.no_grad()
-    def _batch(self, rows: np.ndarray, codes: list[Tensor], beside: Batch | None) -> Batch:
+    def _fixed(self, seed: int) -> tuple[list[Tensor], Tensor | None]:
+        """The codes of all triplets that are drawn once, and their pictures: positives, then negatives."""
+        if seed not in self._drawn:
+            codes = self._codes(np.arange(self.drawn_once), derived_seed(seed))
+            self._drawn = {seed: (codes, self._pictures(torch.cat(codes)))}
+        return self._drawn[seed]
+
+    def _sampled(self, rows: np.ndarray, fixed: tuple[list[Tensor], Tensor | None] | None, seed: int) -> Tensor:
+        """Positives and negatives (2B, C, H, W) of some triplets: those drawn once, or new ones by the seed."""
+        if fixed is None:
+            return self._decode(torch.cat(self._codes(rows, seed)))
+        codes, pictures = fixed
+        if pictures is None:
+            return self._decode(torch.cat([part[rows] for part in codes]))
+        return pictures[np.concatenate([rows, rows + self.drawn_once])].float() / 255
+
+    def _batch(self, rows: np.ndarray, sampled: Tensor, beside: Batch | None) -> Batch:
         """Some triplets as a batch, behind real images where there are any."""
-        images = self.sampler.decode(torch.cat(codes).to(self.anchors.mean.dtype))
-        own = torch.from_numpy(rows % len(self.anchors.mean)).to(images.device)
+        place, kept = rows % len(self.anchors.mean), self.anchors.pictures
+        anchors = self._decode(self.anchors.mean[place]) if kept is None else kept[place].float() / 255
+        images = torch.cat([anchors, sampled])
+        own = torch.from_numpy(place).to(images.device)
         if beside is not None and self.anchors.labels is not None:
             own = self.anchors.labels[own]
         shown = torch.cat([own, own, -1 - torch.arange(len(own), device=own.device)])
@@ -135,7 +157,19 @@ class TripletBatches:
             codes = [self.sampler.encode(batch.images) for batch in batches]
         labels = [batch.labels for batch in batches if batch.labels is not None]
         mean, log_var = (torch.cat([getattr(each, name) for each in codes]) for name in ("mean", "log_var"))
-        return Anchors(mean, log_var, torch.cat(labels) if labels else None)
+        return Anchors(mean, log_var, torch.cat(labels) if labels else None, self._pictures(mean))
+
+    def _pictures(self, codes: Tensor) -> Tensor | None:
+        """Decoded codes (N, C, H, W) as bytes, in blocks that do not depend on batches; None for more than there is room for."""
+        if len(codes) * self.shape.values > ROOM:
+            return None
+        blocks = codes.split(images_at_once(self.sampler))
+        return torch.cat([self._decode(block).clamp(0, 1).mul(255).round().to(torch.uint8) for block in blocks])
+
+    @torch.no_grad()
+    def _decode(self, codes: Tensor) -> Tensor:
+        images: Tensor = self.sampler.decode(codes.float())
+        return images
 
 
 def _anchors(batch_size: int) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 8  # runs beside the one of the page
 SHOWN = 6  # queries of each kind
+COMPARED = ("helped", "hurt", "p", "p by identity")
 
 NOTE = """
 Each held-out image is a query, and the nearest other image is the first choice. Only queries on which two runs *disagree* say which
@@ -93,24 +94,21 @@ def source_of(run: genlab.Run) -> str:
 
 def contrast_rows(runs: list[genlab.Run], found: Answers) -> list[dict[str, Any]]:
     """One row for each run: its right first choices, and how it stands against the first."""
-    rows = []
+    rows = list[dict[str, Any]]()
     for place, (run, name) in enumerate(zip(runs, short_names(runs), strict=True)):
         right = int(found.right[place].sum())
-        row: dict[str, Any] = {"run": name, "learned from": source_of(run), "right": f"{right} of {len(found.queries)}", "share": f"{right / len(found.queries):.1%}"}  # fmt: skip
+        row = {"run": name, "right": f"{right} of {len(found.queries)}"} | dict.fromkeys(COMPARED, "")
         if place:
             test = found.contrast(place, 0)
-            row |= {
-                "helped": test.first,
-                "hurt": test.second,
-                "p": f"{test.p:.2g}",
-                "p by identity": f"{test.p_identities:.2g}",
-            }
-        rows.append(row)
+            compared = (str(test.first), str(test.second), f"{test.p:.2g}", f"{test.p_identities:.2g}")
+            row |= dict(zip(COMPARED, compared, strict=True))
+        rows.append({**row, "learned from": source_of(run)})
     return rows
 
 
 def _table(runs: list[genlab.Run], found: Answers) -> None:
-    st.dataframe(contrast_rows(runs, found), hide_index=True, key="contrast", height="content")
+    narrow = {"run": st.column_config.TextColumn(width="medium")}
+    st.dataframe(contrast_rows(runs, found), hide_index=True, key="contrast", height="content", column_config=narrow)
     st.caption(
         f"First choices among {found.candidates} candidates for {len(found.queries)} held-out queries that show "
         f"{len(np.unique(found.identities))} things, {plain(runs[0].images.title)}; by chance {1 / found.candidates:.1%} are right. Helped: "
