@@ -11,12 +11,18 @@ import pytest
 from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
 
 import genlab
+from genlab.latent import TripletSettings, sample_triplet_codes
+from genlab.latent.triplets import inward_steps, uniform_draws
 from genlab.latent.walks import lerp, slerp
 from genlab.ui.routes import has_runtime
 
 RUN = "digits-plane"
 VIEW = ".genlab"
-LISTENING = "window.told = 0; const send = WebSocket.prototype.send; WebSocket.prototype.send = function (...a) { window.told++; return send.apply(this, a); };"
+LISTENING = """window.told = 0; const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (message) {  // the sidebar asks now and then too; counted is what a view says
+  window.told += /"(place|pins|radii)"/.test(new TextDecoder().decode(message));
+  return send.call(this, message);
+};"""
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
 with_runtime = pytest.mark.skipif(not has_runtime(), reason="the runtime was not fetched, as npm was not there")
@@ -116,7 +122,7 @@ def test_a_drag_decodes_what_pytorch_decodes_and_asks_nobody(visit: Callable, ru
     tab.mouse.up()
     tab.get_by_text("whose codes lie nearest to the place let go of").wait_for()
     assert tab.evaluate("window.told") > told
-    eventually(lambda: re.search(r"at=-?\d+\.\d{3}%2C-?\d", tab.url) is not None, "the place stands in the address")
+    tab.wait_for_url(re.compile(r"at=-?\d+\.\d{3}%2C-?\d"))
 
 
 def test_the_server_decodes_where_the_browser_cannot_and_the_page_says_so(
@@ -198,6 +204,58 @@ def test_the_arithmetic_of_the_browser_is_that_of_python(visit: Callable, run: g
     np.testing.assert_allclose(distance, apart.min(-1), rtol=1e-6)
     kernel = np.exp(-0.5 * (apart / 0.7) ** 2).sum(-1)
     np.testing.assert_allclose(density, kernel / kernel.max(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stochastic", ["off", "per_draw", "per_dimension"])
+def test_triplets_of_the_browser_are_those_of_algorithm_3(visit: Callable, stochastic: str) -> None:
+    tab = visit("latent", where="browser" if has_runtime() else "server")
+    rng = np.random.default_rng(7)
+    mean, log_var, middle = rng.normal(size=(2, 6)), rng.normal(size=(2, 6)), rng.normal(size=6)
+    settings = TripletSettings(stochastic_radius=stochastic, positive_radius=0.2, negative_radius=0.7)
+    draws = uniform_draws(6, 6, settings, np.random.default_rng(5))
+    steps = inward_steps(mean, log_var, middle)
+    repeated = [np.repeat(array, 3, axis=0) for array in (mean, log_var)]
+    expected = sample_triplet_codes(*repeated, middle, generator=np.random.default_rng(5), **settings.model_dump())
+    for row in range(6):
+        given = {
+            "anchor": {
+                "mean": mean[row // 3].tolist(),
+                "steps": steps[row // 3].tolist(),
+            },
+            "radii": {"positive": 0.2, "negative": 0.7},
+            "toward": {"positive": settings.positive_toward_mean, "negative": settings.negative_toward_mean},
+            "draw": {role: None if array is None else array[row].tolist() for role, array in draws.items()},
+        }
+        body = "Object.values(m.sampled(given.anchor, given.radii, given.toward, given.draw)).map(c => [...c])"
+        np.testing.assert_allclose(script(tab, "latent.mjs", body, given), [side[row] for side in expected], atol=1e-12)
+
+
+@with_runtime
+def test_rings_draw_the_triplets_of_python_while_they_are_pulled(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("triplets", anchors="3,4", seed="2")
+    images = run.images.tensor([3, 4]).numpy()
+    ring = "(root) => { const rings = root.rings, box = rings.top.getBoundingClientRect(), [x, y] = rings.toPixels(rings.at);"
+    tab.locator(f"{VIEW} canvas.finger").scroll_into_view_if_needed()
+    x, y, radius = tab.locator(VIEW).evaluate(ring + "return [box.x + x, box.y + y, rings.ring('negative')]; }")
+    tab.mouse.move(x - radius, y)
+    tab.mouse.down()
+    told = tab.evaluate("window.told")
+    for pulled in (1.2, 1.3):
+        tab.mouse.move(x - pulled * radius, y, steps=4)
+        expected = round(0.3 * pulled, 2)
+        tab.locator(f"{VIEW}[data-shown='0:0.15,{expected:g}']").wait_for()
+        bytes = np.array(tab.locator(VIEW).evaluate("(root) => [...root.rings.pictures.bytes]")).reshape(9, 28, 28, 4)
+        found = run.triplets(images, TripletSettings(negative_radius=expected), seed=2, draws=4)
+        mine = np.concatenate([found.reconstructions.array[:1], found.positives.array[:4], found.negatives.array[:4]])
+        np.testing.assert_allclose(bytes[..., 0], mine[:, 0] * 255, rtol=0, atol=2)
+    assert tab.evaluate("window.told") == told
+    tab.mouse.up()
+    tab.wait_for_url(re.compile("negative_radius=0.39"))
+    distance = f"negative, {found.distances['code']['negative'][0]:.3g}"
+    tab.locator(".st-key-pixels-triplet-0").get_by_text(distance).first.wait_for()
+    tab.get_by_role("slider", name="Ring of the positives").focus()
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_url(re.compile("positive_radius=0.14"))
 
 
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:

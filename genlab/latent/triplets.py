@@ -91,6 +91,29 @@ def sample_triplet_codes(
     return _as(positive, mean), _as(negative, mean)
 
 
+def inward_steps(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, step: Step = "log_var") -> np.ndarray:
+    """The step of radius 1 towards the mean of all codes in each dimension (N, D), of anchors with this posterior.
+
+    >>> inward_steps(np.array([[1.0, -1.0]]), np.array([[-2.0, -4.0]]), np.zeros(2)).tolist()
+    [[-2.0, 4.0]]
+    """
+    return _inward(log_var if step == "log_var" else np.exp(0.5 * log_var), mean, global_mean)
+
+
+def uniform_draws(
+    rows: int, dimensions: int, settings: TripletSettings, generator: np.random.Generator
+) -> dict[str, np.ndarray | None]:
+    """What `sample_triplet_codes` takes from a generator for so many rows: `positive` and `negative` in [0, 1), (N, D),
+    and the `factors` of a stochastic radius, (N, 1) or (N, D), or None.
+    """
+    positive, negative = generator.random((rows, dimensions)), generator.random((rows, dimensions))
+    factors = None
+    if settings.stochastic_radius != "off":
+        wide = dimensions if settings.stochastic_radius == "per_dimension" else 1
+        factors = 1 + settings.radius_spread * (2 * generator.random((rows, wide)) - 1)
+    return {"positive": positive, "negative": negative, "factors": factors}
+
+
 def _inward(sizes: np.ndarray, codes: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """|sizes| with the sign of the way to the middle: − where a code lies above it, + otherwise."""
     inward: np.ndarray = (middle + 0.0) - codes  # a middle of −0 becomes +0, so that a tie counts as below

@@ -24,6 +24,7 @@ from genlab.ui.explore_gallery import markup_of, page_grey, show_markup
 from genlab.ui.explore_latent import projected
 from genlab.ui.explore_map import scatter_svg
 from genlab.ui.explore_pick import Chosen, choose_images
+from genlab.ui.explore_rings import rings
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
 from genlab.ui.pictures import show_figure
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SLIDERS = ("positive_radius", "negative_radius", "positive_toward_mean", "negative_toward_mean")
 MOST_ANCHORS = 12
+FEW = 6  # draws whose labels have room for a word
 BACKGROUND = 600  # images that show where the codes lie
 
 NOTE = r"""
@@ -63,7 +65,7 @@ def triplet_lab(run: genlab.Run) -> None:
     controls, live = st.columns([2, 5], gap="large")
     with controls:
         chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
-        draws = st.slider("Draws of each anchor", 1, 8, 4, key="draws", bind="query-params")
+        draws = st.slider("Draws of each anchor", 1, 16, 4, key="draws", bind="query-params")
         seed = seed_input()
         settings = _settings()
     with live:
@@ -120,6 +122,7 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
     except BadInputError as error:
         st.warning(str(error), icon=":material/swap_horiz:")
         return
+    rings(run, projected(run, "pca", 2, BACKGROUND, "train"), chosen, settings, seed=seed, draws=draws)
     for place, (name, picture) in enumerate(zip(chosen.names, pictures, strict=True)):
         caption = (
             f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
@@ -153,8 +156,11 @@ def picture_of(triplets: Triplets, place: int) -> str:
         triplets.reconstructions.array[[place]],
         triplets.negatives.array[mine],
     ]
-    labels = ["anchor", *(f"positive, {d:.3g}" for d in distance["positive"][mine])]
-    labels += ["its reconstruction", *(f"negative, {d:.3g}" for d in distance["negative"][mine])]
+    named = {
+        role: f"{role}, " if draws <= FEW else "" for role in ("positive", "negative")
+    }  # the frame's ink says it too
+    labels = ["anchor", *(f"{named['positive']}{d:.3g}" for d in distance["positive"][mine])]
+    labels += ["rebuilt", *(f"{named['negative']}{d:.3g}" for d in distance["negative"][mine])]
     inks = [ROLES["anchor"], *[ROLES["positive"]] * draws, ROLES["anchor"], *[ROLES["negative"]] * draws]
     return markup_of(Images(np.concatenate(images)), labels, columns=draws + 1, inks=inks)
 

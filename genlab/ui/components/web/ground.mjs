@@ -120,7 +120,7 @@ export function mark(context, colours, [x, y], { label = "", radius = 7, fill = 
   context.font = "600 12px system-ui, sans-serif";
   context.lineWidth = 4;
   context.lineJoin = "round";
-  context.textAlign = x > context.canvas.clientWidth * 0.75 ? "right" : "left";
+  context.textAlign = x + radius + 8 + context.measureText(label).width > context.canvas.clientWidth ? "right" : "left";
   const at = context.textAlign === "right" ? x - radius - 4 : x + radius + 4;
   context.strokeText(label, at, y + 4);
   context.fillStyle = colours.text;

@@ -79,3 +79,7 @@ export function status(decoder) {
 export function floats(text) {
   return new Float32Array(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
 }
+
+export function doubles(text) {
+  return new Float64Array(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+}

@@ -1,0 +1,66 @@
+"""The rings of a triplet: its two radii pulled in the plane of the codes' principal axes, its draws decoded meanwhile."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.figures.latent import ROLES
+from genlab.latent.triplets import TripletSettings, inward_steps, uniform_draws
+from genlab.ui.components.browser import packed, view
+from genlab.ui.messages import plain
+from genlab.ui.routes import decoder_addresses
+
+if TYPE_CHECKING:
+    from genlab.ui.explore_pick import Chosen
+    from genlab.workspace.results import Projection
+
+
+def rings(
+    run: genlab.Run, projection: Projection, chosen: Chosen, settings: TripletSettings, *, seed: int, draws: int
+) -> None:
+    """Two rings around an anchor, and its positives and negatives; the radii go to the sliders when a ring is let go."""
+    mean, log_var = (np.asarray(part, dtype=np.float64) for part in run.encode(chosen.images))
+    middle = run.latent_statistics().mean
+    uniform = uniform_draws(len(mean) * draws, mean.shape[1], settings, np.random.default_rng(seed))
+    assert projection.pca is not None
+    data = {
+        "decoder": decoder_addresses(run),
+        "anchors": chosen.names,
+        "means": doubles(mean),
+        "steps": doubles(inward_steps(mean, log_var, middle, settings.step)),
+        "middle": middle.tolist(),
+        "uniform": {name: None if array is None else doubles(array) for name, array in uniform.items()},
+        "axes": {"mean": projection.pca.mean.tolist(), "components": projection.pca.components.tolist()},
+        "points": packed(projection.points[:, :2]),
+        "radii": {"positive": settings.positive_radius, "negative": settings.negative_radius},
+        "toward": {"positive": settings.positive_toward_mean, "negative": settings.negative_toward_mean},
+        "spread": settings.radius_spread,
+        "seed": seed,
+        "draws": draws,
+        "inks": dict(ROLES),
+    }
+    view("rings", data, key="rings", on_radii_change=_pulled)
+    st.caption(plain(
+        f"The two radii around an anchor among the codes of {len(projection.points)} training images, on the two principal "
+        f"axes of “{run.title}”; click on another anchor to see its draws."
+    ))  # fmt: skip
+
+
+def _pulled() -> None:
+    """Move the sliders to where the rings were let go."""
+    for role, radius in (st.session_state["rings"].radii or {}).items():
+        st.session_state[f"{role}_radius"] = float(radius)
+
+
+def doubles(array: np.ndarray) -> str:
+    """Numbers as base64 of float64, so that the browser samples what Python does.
+
+    >>> doubles(np.array([1.0]))
+    'AAAAAAAA8D8='
+    """
+    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
