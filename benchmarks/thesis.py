@@ -12,34 +12,16 @@ from typing import Any
 
 import torch
 from harness import one_thread, paired, report, timed
-from torch import Tensor, nn
+from torch import Tensor
 
 import genlab
 from genlab.core.batch import Batch, Step
-from genlab.nn.subnetworks import SubNetworks
+from genlab.nn.subnetworks import OneByOne, SubNetworks
 from genlab.nn.thesis import ThesisVAE
 from genlab.training.players import Minimiser
 
 TRAINING_BATCH = 4
 PREDICTION_BATCH = 8
-
-
-class LoopOfNetworks(nn.Module):
-    """The sub-networks as the thesis's code has them: four small layers for each dimension, one after the other."""
-
-    def __init__(self, features: int, count: int) -> None:
-        super().__init__()
-        self.trunks = nn.ModuleList(
-            nn.Sequential(nn.Linear(features, 8), nn.ReLU(), nn.Linear(8, 4), nn.ReLU()) for _ in range(count)
-        )
-        self.means = nn.ModuleList(nn.Linear(4, 1) for _ in range(count))
-        self.log_vars = nn.ModuleList(nn.Linear(4, 1) for _ in range(count))
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = [trunk(features) for trunk in self.trunks]
-        means = [layer(h) for layer, h in zip(self.means, hidden, strict=True)]
-        log_vars = [layer(h) for layer, h in zip(self.log_vars, hidden, strict=True)]
-        return torch.cat(means, 1), torch.cat(log_vars, 1)
 
 
 def predicting(model: ThesisVAE, images: Tensor) -> Callable[[], Tensor]:
@@ -59,7 +41,7 @@ def stepping(model: ThesisVAE, images: Tensor) -> Callable[[], object]:
 
 
 def subnetworks(dim: int, rounds: int) -> dict[str, Any]:
-    batched, loop, features = SubNetworks(dim, dim).eval(), LoopOfNetworks(dim, dim).eval(), torch.randn(1, dim)
+    batched, loop, features = SubNetworks(dim, dim).eval(), OneByOne(dim, dim).eval(), torch.randn(1, dim)
     with torch.inference_mode():
         result = paired(repeated(lambda: batched(features)), repeated(lambda: loop(features)), rounds)
     return {**result, "calls": 10, "speedup": 1 / result["ratio"], "bar": "speedup at least 15"}

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError
-from genlab.nn.subnetworks import SubNetworks
+from genlab.nn.subnetworks import OneByOne, SubNetworks
 from genlab.nn.thesis import ThesisVAE, psnr_of
 from genlab.nn.thesis_layers import MirroredEncoder, QuadConv
 from genlab.training.players import Minimiser
@@ -185,6 +185,24 @@ def test_subnetworks_equal_a_loop_over_dimensions_and_so_do_their_gradients() ->
         torch.autograd.grad(got, inputs, seed), torch.autograd.grad(expected, inputs, seed), strict=True
     ):
         torch.testing.assert_close(ours, slow, rtol=1e-12, atol=1e-12)
+
+
+def test_one_network_after_the_other_computes_what_all_at_once_do() -> None:
+    torch.manual_seed(2)
+    batched, loop = SubNetworks(features=6, count=4).double(), OneByOne(features=6, count=4).double()
+    with torch.no_grad():
+        for d, trunk in enumerate(loop.trunks):
+            first, second = trunk[0], trunk[2]
+            first.weight.copy_(batched.first.weight[8 * d : 8 * d + 8])
+            first.bias.copy_(batched.first.bias[8 * d : 8 * d + 8])
+            second.weight.copy_(batched.second_weight[d].T)
+            second.bias.copy_(batched.second_bias[d])
+            for place, layer in enumerate((loop.means[d], loop.log_vars[d])):
+                layer.weight.copy_(batched.last_weight[d, :, place : place + 1].T)
+                layer.bias.copy_(batched.last_bias[d, place : place + 1])
+    features = torch.randn(5, 6, dtype=torch.float64)
+    for ours, theirs in zip(batched(features), loop(features), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_a_dimension_depends_on_its_own_subnetwork_alone() -> None:

@@ -52,7 +52,10 @@ class StudyRun:
         self.study = find_study(study) if isinstance(study, str) else study
         self.quick = quick
         self.images = lab.datasets.resolve(data or self.study.data)
-        self.cells = list(self.study.grid(quick, self.images.batches().count()))
+        cells = self.study.grid(quick, self.images.batches().count())
+        self.cells = [
+            cell for cell in cells if cell.data != self.images.name
+        ]  # those are the study's own images already
         self._keyed = {cell.key: cell for cell in self.cells}
         kind = "quick" if quick else "full"
         self.folder = lab.root / "studies" / f"{self.study.name}-{kind}-{self.images.name}"
