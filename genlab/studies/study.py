@@ -23,7 +23,8 @@ class Cell(NamedTuple):
     """One run of a grid: its `place` (factor -> level), and how to train it.
 
     `data` is empty for the study's own images, `model` for a cell that the study computes itself. `builds_on` names
-    values that are runs of other cells: value -> key of a cell that stands earlier in the grid.
+    values that are runs of other cells: value -> key of a cell that stands earlier in the grid. A cell whose `data` is the
+    very set that the study is run on is left out, as the study's own cells train on it.
     """
 
     place: Place

@@ -55,7 +55,7 @@ class StudyRun:
         cells = self.study.grid(quick, self.images.batches().count())
         self.cells = [
             cell for cell in cells if cell.data != self.images.name
-        ]  # those are the study's own images already
+        ]  # else that set would be trained on twice
         self._keyed = {cell.key: cell for cell in self.cells}
         kind = "quick" if quick else "full"
         self.folder = lab.root / "studies" / f"{self.study.name}-{kind}-{self.images.name}"
