@@ -311,21 +311,20 @@ def _reconstruction_finding(title: str, results: Sequence[Result]) -> str:
 
 def _averaging_finding(title: str, results: Sequence[Result]) -> str:
     """How far a tracker that is never reset is from the truth, and whom the lengths of the sessions favour."""
-    true, one, last = ([], [], [])  # type: ignore[var-annotated]
-    for result in results:
-        values = result.numbers["validation_reconstruction"]
-        if len(values) > 1:
-            sessions = SESSIONS[str(result.cell.place["model"])]
-            true.append(values[-1] / result.numbers["reconstruction"][-1])
-            one.append(session_mean(values, 1) / values[-1])
-            last.append((session_mean(values, 2) / values[-1], session_mean(values, 4) / values[-1], sessions))
-    if not true:
+    having = [result for result in results if len(result.numbers["validation_reconstruction"]) > 1]
+    if not having:
         return ""
-    half, quarter = (statistics.fmean(each[place] for each in last) for place in (0, 1))
+
+    def inflated(sessions: int) -> float:
+        courses = [result.numbers["validation_reconstruction"] for result in having]
+        return statistics.fmean(session_mean(values, sessions) / values[-1] for values in courses)
+
+    half, quarter = inflated(2), inflated(4)
+    gap = statistics.fmean(number_of("reconstruction")(result) / _last("reconstruction")(result) for result in having)
     return (
-        f"{title}: averaged over all epochs, as the thesis's validation losses are, the held-out squared error comes out {statistics.fmean(one):.2f} "
+        f"{title}: averaged over all epochs, as the thesis's validation losses are, the held-out squared error comes out {inflated(1):.2f} "
         f"times its true value at the end; over the last of two sessions {half:.2f} times, of four {quarter:.2f}, which favours the variant by "
-        f"{half / quarter - 1:.0%} in Table 6.11. Truly, held-out error is {statistics.fmean(true):.2f} times that in training "
+        f"{half / quarter - 1:.0%} in Table 6.11. Truly, held-out error is {gap:.2f} times that in training "
         f"(printed: {PRINTED[1].validation[0] / PRINTED[1].train[0]:.2f} and {PRINTED[2].validation[0] / PRINTED[2].train[0]:.2f} at D = 512)."
     )  # fmt: skip
 
