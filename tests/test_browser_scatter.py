@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
 from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually, pictures
+from test_travel import traveller
 
 import genlab
 from genlab.figures.images import Images
@@ -56,7 +57,7 @@ def visit(lab: Laboratory, context) -> Iterator[Callable]:
     tabs = []
 
     def opened(**query: str):
-        tab = lab.open(context, "latent", run=RUN, limit=str(LIMIT), **query)
+        tab = lab.open(context, "latent", **{"run": RUN, "limit": str(LIMIT), **query})
         tabs.append(tab)
         tab.locator(f"{GROUND}[data-painted='{LIMIT}'][data-sheet]").wait_for()
         at_rest(tab)
@@ -320,6 +321,34 @@ def test_a_picture_from_files_is_placed_by_tsne_too(visit: Callable, run: genlab
     eventually(lambda: inside_of(tab, "map.marks.length") == 1, "the picture stands on the map")
     at = inside_of(tab, "[map.marks[0].x, map.marks[0].y]")
     assert np.allclose(at, run.place(laid_out, Images(run.images.images[[7]]))[0], rtol=1e-3, atol=1e-3)
+
+
+def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) -> None:
+    run = traveller(genlab.Workspace(lab.home))
+    history = run.history(run.project("pca", limit=LIMIT))
+    tab = visit(run=run.id, time="true")
+
+    def stands_at(frame: int) -> bool:
+        at = np.array(inside_of(tab, "[...map.at]")).reshape(-1, 2)
+        return np.allclose(at, history.frames[frame], atol=1e-4)
+
+    tab.get_by_text("as it was after epoch 3 (step 30)").wait_for()
+    assert stands_at(2)
+    late = pictures(tab, "moment-samples")
+    tab.locator("[data-part=when]").focus()
+    tab.keyboard.press("ArrowLeft")
+    assert stands_at(1)
+    tab.get_by_text("as it was after epoch 2 (step 20)").wait_for()
+    eventually(lambda: pictures(tab, "moment-samples") != late, "the samples are those of the checkpoint")
+    assert "step=20" in address(tab)
+    cursor = tab.locator(".curve line").get_attribute("x1")
+    tab.locator("[data-part=play]").click()
+    eventually(lambda: stands_at(2), "the points arrive at the last checkpoint")
+    assert tab.locator(".curve line").get_attribute("x1") != cursor
+    eventually(lambda: pictures(tab, "moment-samples") == late, "the samples are the last ones again")
+    linked = visit(run=run.id, time="true", step="10")
+    linked.get_by_text("as it was after epoch 1 (step 10)").wait_for()
+    assert np.allclose(np.array(inside_of(linked, "[...map.at]")).reshape(-1, 2), history.frames[0], atol=1e-4)
 
 
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.latent import walks
+from genlab.latent.align import aligned
 from genlab.latent.neighbours import nearest
 from genlab.latent.project import Layout, among, pca, project
 from genlab.latent.traverse import order, traversal
@@ -220,3 +221,15 @@ def test_neighbours_equal_scikit_learn(monkeypatch) -> None:
     assert np.array_equal(index, theirs[1])
     assert np.allclose(distance, theirs[0])
     assert nearest(codes, codes[:2], 99)[0].shape == (2, 50)
+
+
+def test_codes_are_laid_onto_others_as_near_as_turning_allows() -> None:
+    from scipy.linalg import orthogonal_procrustes
+
+    codes, onto = rng.normal(size=(50, 4)), rng.normal(size=(50, 4)) + 3
+    turn, _ = orthogonal_procrustes(codes - codes.mean(0), onto - onto.mean(0))
+    found = aligned(codes, onto)
+    assert np.allclose(found, (codes - codes.mean(0)) @ turn + onto.mean(0))
+    assert np.allclose(np.linalg.norm(found[0] - found[1:], axis=1), np.linalg.norm(codes[0] - codes[1:], axis=1))
+    mirrored = codes[:, ::-1] * [1, -1, 1, 1] + 7
+    assert np.allclose(aligned(mirrored, codes), codes)

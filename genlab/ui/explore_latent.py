@@ -16,6 +16,7 @@ from genlab.ui.components.scatter import Colouring, Sheet, name_of, scatter, spr
 from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
+from genlab.ui.explore_time import journey, moments, show_moment
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from genlab.data.imageset import ImageSet
-    from genlab.workspace.results import Projection
+    from genlab.workspace.results import History, Projection
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
@@ -39,21 +40,20 @@ ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
 @boundary()
 def latent_map(run: genlab.Run) -> None:
     """The controls, the map, and what a click or a selection on it leads to."""
-    left, middle, right, last = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
-    with left:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         method = st.segmented_control(
             "Projection", list(METHODS), default="pca", format_func=METHODS.__getitem__, key="method", bind="query-params",
-            required=True, help="PCA is linear and quick; t-SNE and UMAP keep neighbours together and take longer.",
+            required=True, width="content",
+            help="PCA is linear and quick; t-SNE and UMAP keep neighbours together and take longer.",
         )  # fmt: skip
-    with middle:
         solid = st.segmented_control(
-            "Axes", ("2-D", "3-D"), default="2-D", key="axes", bind="query-params", required=True
+            "Axes", ("2-D", "3-D"), default="2-D", key="axes", bind="query-params", required=True, width="content"
         )
-    with right:
-        split = st.selectbox("Of the", list(SPLITS), format_func=SPLITS.__getitem__, key="split", bind="query-params")
-    with last:
+        split = st.selectbox(
+            "Of the", list(SPLITS), format_func=SPLITS.__getitem__, key="split", bind="query-params", width=190
+        )
         limit = st.select_slider(
-            "At most so many", MANY, 2000, key="limit", bind="query-params",
+            "At most so many", MANY, 2000, key="limit", bind="query-params", width=220,
             help=f"t-SNE and UMAP lay out {MOST_LAID_OUT:,} at most.",
         )  # fmt: skip
     limit = limit if method == "pca" else min(limit, MOST_LAID_OUT)
@@ -96,15 +96,18 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
             own = newcomers(run, projection)
             charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
+        history = None if charted else journey(run, projection)
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
             f"of {run.images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
         )
         if flat and not charted:
-            chosen = _map(run, projection, name, caption, own)
+            chosen, frame = _map(run, projection, name, caption, own, history)
         else:
-            chosen = _chart(run, projection, name, caption, own)
+            chosen, frame = _chart(run, projection, name, caption, own), 0
     with detail:
+        if history:
+            show_moment(run, history, frame)
         show_newcomers(run, projection, own)
         if len(chosen) > 1:
             letting_go = (
@@ -115,18 +118,22 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             one_image(run, chosen[0] if chosen else _typed(run, projection))
 
 
-def _map(run: genlab.Run, projection: Projection, name: str, caption: str, own: list[Newcomer]) -> list[int]:
-    """The map in the browser; returns the numbers of the selected images."""
+def _map(
+    run: genlab.Run, projection: Projection, name: str, caption: str, own: list[Newcomer], history: History | None
+) -> tuple[list[int], int]:
+    """The map in the browser; returns the numbers of the selected images and the checkpoint it stands at."""
     images, indices = run.images, projection.indices
+    when = moments(run, history) if history else None
     touched = scatter(
-        projection.points,
+        history.frames if history else projection.points,
         key="map",
         numbers=indices,
         axes=projection.axes,
         colouring=_colouring(run, projection, name),
         label=f"Map of {len(indices)} images. Arrow keys move it, plus and minus zoom, Escape selects nothing.",
         sheet=lambda: _sheet(images.hash, name_of(indices), images, indices),
-        marks=[newcomer.mark() for newcomer in own],
+        marks=[] if history else [newcomer.mark() for newcomer in own],
+        moments=when,
         chosen=st.query_params.get("chosen", ""),
         on_drop=dropped,
     )
@@ -136,7 +143,8 @@ def _map(run: genlab.Run, projection: Projection, name: str, caption: str, own: 
     )
     show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name, own)))
     _keep_in_address(touched.text)
-    return indices[touched.rows].tolist()
+    frame = touched.frame if touched.frame is not None else when.at if when else 0
+    return indices[touched.rows].tolist(), frame
 
 
 def _keep_in_address(text: str) -> None:

@@ -19,6 +19,7 @@ from genlab.workspace.planes import Planes
 from genlab.workspace.radii import SearchesRadii
 from genlab.workspace.recognise import Recognises
 from genlab.workspace.results import Encoded, Traversal, Triplets
+from genlab.workspace.travel import Travels
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SHOWN = 16  # dimensions that a traversal shows unless told which
 
 
-class Explore(Probable, Remembers, Recognises, SearchesRadii, Planes):
+class Explore(Probable, Remembers, Recognises, SearchesRadii, Planes, Travels):
     """Mix-in of `Run`: it needs `model()`, `images`, `config`, `title`, `directory`, `shipped`, `lab` and `can()` from there.
 
     Images go in as `Images`, arrays or tensors (N, C, H, W) or (C, H, W) in [0, 1]; codes as (N, D) or (D,).

@@ -110,6 +110,15 @@ class LatentPlane:
 
 
 @dataclass(frozen=True)
+class History:
+    """The points of a projection at each of K checkpoints: `frames` (K, N, 2 or 3), and their `steps` and `epochs` (K,)."""
+
+    frames: np.ndarray
+    steps: np.ndarray
+    epochs: np.ndarray
+
+
+@dataclass(frozen=True)
 class LatentStatistics:
     """How codes lie, over `count` images: `mean` (D,) and `variance` (D,) of the posterior means,
     `kl` (D,) mean KL of each dimension in nats or None, `active` (D,) where the variance exceeds 0.01.

@@ -46,6 +46,7 @@ class Run(Explore):
         self.directory = directory
         self.shipped = shipped
         self._files = RunDirectory(directory, config)
+        self._step: int | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"
@@ -285,4 +286,10 @@ class Run(Explore):
 
         Loaded once per process. Raises `BadInputError` when there is no checkpoint yet.
         """
-        return load_model(self._files, step)
+        return load_model(self._files, self._step if step is None else step)
+
+    def at(self, step: int) -> Run:
+        """The run as it was at the checkpoint of a step (`steps`): everything that explores it uses that model."""
+        then = Run(self.lab, self.directory, shipped=self.shipped, config=self.config)
+        then._step = step
+        return then

@@ -117,8 +117,8 @@ function paintAxes(context, scatter, width, height) {
   context.strokeStyle = look.line;
   context.lineWidth = 1;
   context.beginPath();
-  const xs = ticks(left, right, Math.max(2, width / 110)).map(number => [number, Math.round(scatter.screen(number, 0)[0]) + 0.5]);
-  const ys = ticks(bottom, top, Math.max(2, height / 90)).map(number => [number, Math.round(scatter.screen(0, number)[1]) + 0.5]);
+  const xs = ticks(left, right, Math.max(3, width / 80)).map(number => [number, Math.round(scatter.screen(number, 0)[0]) + 0.5]);
+  const ys = ticks(bottom, top, Math.max(3, height / 80)).map(number => [number, Math.round(scatter.screen(0, number)[1]) + 0.5]);
   for (const [, x] of xs) { context.moveTo(x, 0); context.lineTo(x, height); }
   for (const [, y] of ys) { context.moveTo(0, y); context.lineTo(width, y); }
   context.stroke();
@@ -184,10 +184,11 @@ function paintMark(context, mark, x, y, look) {
   context.arc(x, y, 6, 0, 2 * Math.PI);
   image ? context.fill() : context.stroke();
   if (image && image.complete && image.naturalWidth) {
-    const wide = 44, tall = wide * image.naturalHeight / image.naturalWidth, above = y - 16 - tall;
+    const wide = 44, tall = wide * image.naturalHeight / image.naturalWidth;
+    const above = y - 16 - tall > 4 ? y - 16 - tall : y + 30;
     context.beginPath();
     context.moveTo(x, y);
-    context.lineTo(x, above + tall);
+    context.lineTo(x, above > y ? above : above + tall);
     context.stroke();
     context.imageSmoothingEnabled = false;
     context.drawImage(image, x - wide / 2, above, wide, tall);

@@ -13,6 +13,12 @@ function tools(scatter) {
   part("save").onclick = () => save(scatter);
   part("when").oninput = event => scatter.travel(+event.target.value);
   part("when").onchange = event => scatter.arrive(Math.round(+event.target.value));
+  part("when").onkeydown = event => {
+    const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    scatter.arrive(Math.min(Math.max(Math.round(scatter.moment) + step, 0), scatter.frames.length - 1));
+  };
   part("play").onclick = () => scatter.play();
 }
 
@@ -107,7 +113,7 @@ function timeline(scatter) {
   if (!when) return;
   const slider = box.querySelector("input");
   slider.max = when.titles.length - 1;
-  const [left, right, low, high] = bounds(when.curve.flat());
+  const [left, right, low, high] = bounds((when.curve.length ? when.curve : when.steps.map(step => [step, 0])).flat());
   const x = step => 300 * (step - left) / (right - left || 1), y = value => 36 - 32 * (value - low) / (high - low || 1);
   box.querySelector("polyline").setAttribute("points", when.curve.map(([step, value]) => `${x(step)},${y(value)}`).join(" "));
   box.querySelector(".what").textContent = when.what;

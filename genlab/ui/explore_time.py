@@ -1,0 +1,78 @@
+"""A map through the checkpoints of its run: points glide, samples and reconstructions are those of the moment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.figures.images import Images
+from genlab.ui.components.scatter import Moments
+from genlab.ui.explore_controls import weights_of
+from genlab.ui.messages import guarded
+from genlab.ui.pictures import show_images
+
+if TYPE_CHECKING:
+    from genlab.workspace.results import History, Projection
+
+KEPT = 3  # journeys that a session remembers
+SAMPLES = 24
+REBUILT = 8
+
+
+def journey(run: genlab.Run, projection: Projection) -> History | None:
+    """The places of the points at every checkpoint, where the person asks for them and there are several."""
+    if projection.pca is None or projection.points.shape[1] != 2 or len(run.steps()) < 2:
+        return None
+    if not st.toggle("Through time", key="time", bind="query-params", help="The map at each checkpoint of the run."):
+        return None
+    kept: dict[Any, History] = st.session_state.setdefault("journeys", {})
+    key = (weights_of(run), projection.indices.tobytes())
+    if key not in kept:
+        bar = st.progress(0.0, "Encoding with each checkpoint …")
+        kept[key] = run.history(projection, progress=lambda share, text: bar.progress(min(1.0, share), text))
+        bar.empty()
+        while len(kept) > KEPT:
+            kept.pop(next(iter(kept)))
+    return kept[key]
+
+
+def moments_of(steps: np.ndarray, epochs: np.ndarray, scalars: Sequence[Mapping[str, float]], at: int) -> Moments:
+    """The checkpoints as the map takes them, standing at step `at` (else at the last), with the loss behind them."""
+    name = "validation_loss" if any("validation_loss" in row for row in scalars) else "loss"
+    curve = tuple((float(row["step"]), float(row[name])) for row in scalars if math.isfinite(row.get(name, math.nan)))
+    listed = steps.tolist()
+    place = listed.index(at) if at in listed else len(listed) - 1
+    titles = tuple(f"epoch {epoch}" for epoch in epochs.tolist())
+    return Moments(titles, tuple(map(float, listed)), place, curve, name.replace("_", " "))
+
+
+def moments(run: genlab.Run, history: History) -> Moments:
+    """The checkpoints of a run; the address says where it stands."""
+    asked = st.query_params.get("step", "")
+    return moments_of(history.steps, history.epochs, run.scalars(), int(asked) if asked.isdecimal() else -1)
+
+
+def show_moment(run: genlab.Run, history: History, frame: int) -> None:
+    """What the run drew and rebuilt at a checkpoint: the same noise and the same images at each."""
+    step, epoch = int(history.steps[frame]), int(history.epochs[frame])
+    if st.query_params.get("step") != str(step):
+        st.query_params["step"] = str(step)
+    then = run.at(step)
+    with guarded("Decoding …"):
+        if run.can("samples"):
+            caption = (
+                f"{SAMPLES} samples of “{run.title}” as it was after epoch {epoch} (step {step:,}), always from seed 0."
+            )
+            show_images(then.sample(SAMPLES, seed=0), caption, key="moment-samples", columns=8)
+        if run.can("encodes", "decodes"):
+            images = run.images
+            chosen = np.linspace(0, images.count - 1, REBUILT).astype(int)
+            given = Images(np.asarray(images.images[chosen]))
+            both = Images(np.concatenate([given.array, then.reconstruct(given).array]))
+            caption = f"{REBUILT} images of {images.title}, and below what it rebuilt from their codes then."
+            show_images(both, caption, key="moment-rebuilt", columns=REBUILT)
