@@ -258,6 +258,63 @@ def test_rings_draw_the_triplets_of_python_while_they_are_pulled(visit: Callable
     tab.wait_for_url(re.compile("positive_radius=0.14"))
 
 
+def first_channels(tab, ask: str, count: int) -> np.ndarray:
+    """The first channel (count, H, W) of pictures that a view holds."""
+    bytes = tab.locator(VIEW).evaluate(f"(root) => [...root.{ask}.bytes]")
+    return np.array(bytes).reshape(count, 28, 28, 4)[..., 0]
+
+
+@with_runtime
+def test_the_theatre_shows_both_ways_at_any_time_and_plays(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("interpolate", ends="0,500,1000")
+    codes = run.codes(run.images.tensor([0, 500, 1000]).numpy())
+    scrubber = tab.get_by_label("Along the way")
+    for time, leg, t in [(0.35, 0, 0.7), (0.75, 1, 0.5)]:
+        scrubber.fill(str(time))
+        tab.locator(f"{VIEW}[data-shown='{time}']").wait_for()
+        ways = [way(codes[leg], codes[leg + 1], np.array([t]))[0] for way in (lerp, slerp)]
+        decoded = run.decode(np.stack(ways)).array[:, 0] * 255
+        np.testing.assert_allclose(first_channels(tab, "theatre.pictures", 2), decoded, rtol=0, atol=2)
+    tab.locator(f"{VIEW}[data-films='50']").wait_for()
+    films = first_channels(tab, "theatre.reels", 50)
+    ends = run.decode(codes[[0, 1, 2]]).array[:, 0] * 255
+    np.testing.assert_allclose(films[[0, 12, 24]], ends, rtol=0, atol=2)
+    np.testing.assert_allclose(films[[25, 37, 49]], ends, rtol=0, atol=2)
+    before = float(scrubber.input_value())
+    tab.get_by_role("button", name="Play").click()
+    eventually(lambda: float(scrubber.input_value()) != before, "time passes")
+    tab.get_by_role("button", name="Pause").click()
+
+
+@with_runtime
+def test_the_board_decodes_every_slider_and_what_the_others_would_do(visit: Callable, run: genlab.Run) -> None:
+    tab = visit("interpolate", way="Traverse")
+    found, start = run.traverse(), run.latent_statistics().mean
+    first, second = found.dimensions
+    tab.get_by_label(f"Dimension {first}", exact=True).fill("1.5")
+    tab.locator(f"{VIEW}[data-films^='1.5,']").wait_for()
+    tab.locator(f"{VIEW}[data-shown^='1.5,']").wait_for()
+    moved = start.copy()
+    moved[first] = 1.5
+    np.testing.assert_allclose(
+        first_channels(tab, "board.now", 1)[0], run.decode(moved).array[0, 0] * 255, rtol=0, atol=2
+    )
+    films = first_channels(tab, "board.films", 18).reshape(2, 9, 28, 28)
+    codes = np.repeat(moved[None], 9, axis=0)
+    codes[:, second] = np.linspace(-3, 3, 9)
+    np.testing.assert_allclose(films[1], run.decode(codes).array[:, 0] * 255, rtol=0, atol=2)
+    at_rest(tab)
+    with tab.expect_download() as awaited:
+        tab.get_by_role("button", name="Its code (CSV)").click()
+    row = next(csv.DictReader(awaited.value.path().read_text().splitlines()))
+    assert float(row[f"z{first}"]) == pytest.approx(1.5)
+    assert float(row[f"z{second}"]) == pytest.approx(start[second], abs=1e-6)
+    tab.get_by_role("button", name="Back to the start").click()
+    eventually(
+        lambda: abs(tab.locator(VIEW).evaluate("(root) => root.board.values[0]") - start[first]) < 1e-9, "it goes back"
+    )
+
+
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
     assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
     assert [said for said in lab.complaints if "ERR_FAILED" not in said] == []

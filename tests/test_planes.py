@@ -63,16 +63,17 @@ def test_the_usual_distance_is_that_of_a_slow_loop() -> None:
 
 def test_a_run_lays_planes_through_images_and_says_where_others_lie(tmp_path: Path) -> None:
     run = tiny_run(tmp_path)
-    images = run.images.images[[0, 1, 7]].astype(np.float32) / 255
+    images = run.images.images[[1, 2, 5]].astype(np.float32) / 255  # the third is held out
     plane = run.latent_plane(images)
     np.testing.assert_allclose(plane.frame.codes(plane.corners), run.encode(images).mean, atol=1e-6)
     indices, codes = run.encoded()
     assert plane.indices is not None
-    assert plane.indices.tolist() == indices.tolist()
-    np.testing.assert_allclose(plane.places, plane.frame.places(codes.mean), atol=1e-9)
+    others = ~np.isin(indices, [1, 2])
+    assert plane.indices.tolist() == indices[others].tolist()
+    np.testing.assert_allclose(plane.places, plane.frame.places(codes.mean[others]), atol=1e-9)
     assert plane.labels is not None
-    assert plane.usual == usual_distance(codes.mean.astype(np.float64))
-    assert len(run.latent_plane(images, limit=5).places) == 5
+    assert plane.usual == usual_distance(codes.mean[others].astype(np.float64))
+    assert 3 <= len(run.latent_plane(images, limit=5).places) <= 5
     with pytest.raises(BadInputError, match="choose three images"):
         run.latent_plane()
     with pytest.raises(BadInputError, match="through three codes, and 2 were given"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ import streamlit as st
 import genlab
 from genlab.figures.latent import ROLES
 from genlab.latent.triplets import TripletSettings, inward_steps, uniform_draws
-from genlab.ui.components.browser import packed, view
+from genlab.ui.components.browser import doubles, packed, view
 from genlab.ui.messages import plain
 from genlab.ui.routes import decoder_addresses
 
@@ -55,12 +54,3 @@ def _pulled() -> None:
     """Move the sliders to where the rings were let go."""
     for role, radius in (st.session_state["rings"].radii or {}).items():
         st.session_state[f"{role}_radius"] = float(radius)
-
-
-def doubles(array: np.ndarray) -> str:
-    """Numbers as base64 of float64, so that the browser samples what Python does.
-
-    >>> doubles(np.array([1.0]))
-    'AAAAAAAA8D8='
-    """
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()

@@ -14,6 +14,7 @@ from genlab.figures.images import Images
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, one_of_each
+from genlab.ui.explore_theatre import board, theatre
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
 
@@ -29,9 +30,11 @@ def walk(run: genlab.Run) -> None:
     controls, pictures = st.columns([2, 5], gap="large")
     with controls:
         steps = st.slider("Images from one end to the next", 3, 24, 10, key="steps", bind="query-params")
-        points, between = _points(run)
+        points, names, between = _points(run)
         closed = st.toggle("Back to the first", key="closed", bind="query-params") if len(points) > 2 else False
     with pictures, guarded("Walking …"):
+        codes = np.concatenate([run.codes(seed) for seed in points]) if isinstance(points, list) else points
+        theatre(run, np.asarray(codes, dtype=np.float64), names, closed=closed)
         walks = {kind: run.walk(points, steps=steps, kind=kind, closed=closed) for kind in KINDS}
         labels, strips = [], []
         for start in range(len(points) if closed else len(points) - 1):
@@ -59,8 +62,8 @@ def _film(run: genlab.Run, images: Images, kind: str) -> None:
         offer("Film (GIF)", film, f"{stem}.gif")
 
 
-def _points(run: genlab.Run) -> tuple[Any, str]:
-    """The ends of the walk (images, or seeds of prior draws) and what they are called in a caption."""
+def _points(run: genlab.Run) -> tuple[Any, list[str], str]:
+    """The ends of the walk (codes of images, or seeds of prior draws), their names, and all of them in words."""
     origins = [name for name, able in (("Images", run.can("encodes")), ("Prior draws", run.can("has_prior"))) if able]
     origin = origins[0]
     if len(origins) > 1:
@@ -69,7 +72,7 @@ def _points(run: genlab.Run) -> tuple[Any, str]:
         chosen = choose_images(
             run, key="ends", start=one_of_each(run.images, 2), fewest=2, most=MOST_POINTS, label="Ends"
         )
-        return run.encode(chosen.images).mean, ", ".join(chosen.names)
+        return run.encode(chosen.images).mean, chosen.names, ", ".join(chosen.names)
     if not run.can("encodes"):
         st.info(
             f"A {run.config.model} model has no encoder, so it cannot take images in: it walks between draws from its prior.",
@@ -77,7 +80,9 @@ def _points(run: genlab.Run) -> tuple[Any, str]:
         )
     count = st.slider("Draws", 2, MOST_POINTS, 2, key="draws", bind="query-params")
     seed = seed_input()
-    return list(range(seed, seed + count)), f"{count} draws from the prior (seeds {seed} to {seed + count - 1})"
+    seeds = list(range(seed, seed + count))
+    words = f"{count} draws from the prior (seeds {seed} to {seed + count - 1})"
+    return seeds, [f"draw {number}" for number in seeds], words
 
 
 @st.fragment
@@ -96,6 +101,7 @@ def traversals(run: genlab.Run) -> None:
             code, name = run.encode(chosen.images).mean[0], chosen.names[0]
     with pictures, guarded("Decoding …"):
         found = run.traverse(code, steps=steps, span=span)
+        board(run, run.latent_statistics().mean if code is None else code, found, min(shown, len(found.dimensions)))
         used = found.dimensions[:shown]
         kl = None if found.kl is None else found.kl[:shown]
         labels = [f"z{d}" if kl is None else f"z{d}\n{kl[place]:.2f} nats" for place, d in enumerate(used)]

@@ -15,6 +15,7 @@ from genlab.workspace.results import LatentPlane
 if TYPE_CHECKING:
     import torch
 
+CLOSE = 1e-5  # codes this near to a corner are the corner
 REACH = 3.0  # standard deviations of a normal prior that a plane of two dimensions shows at least
 
 
@@ -24,7 +25,7 @@ class Planes(Analyse):
     def latent_plane(self, corners: Any = None, *, limit: int = 2000, seed: int = 0) -> LatentPlane:
         """The plane through three images or codes; without any, the whole of two latent dimensions.
 
-        Up to `limit` training images (without an encoder: draws from the prior) say where codes lie.
+        Up to `limit` training images (without an encoder: draws from the prior) say where codes lie, but for the three.
         """
         self._need("show a plane of its latent space", "decodes")
         model: Any = self.model()
@@ -43,6 +44,8 @@ class Planes(Analyse):
             if len(given) != 3:
                 raise BadInputError(f"A plane goes through three codes, and {len(given)} were given.")
             frame = frame_through(given)
+            others = (np.abs(codes[:, None] - given).max(2) > CLOSE).all(1)  # a corner would be a dense place of its own
+            codes, indices = codes[others], None if indices is None else indices[others]
             placed = frame.places(given)[:, :2]
             extent = extent_of(placed)
         labels = None

@@ -108,7 +108,7 @@ export class Ground {
 }
 
 // A named place on the plane.
-export function mark(context, colours, [x, y], { label = "", radius = 7, fill = colours.primary } = {}) {
+export function mark(context, colours, [x, y], { label = "", radius = 7, fill = colours.primary, above = false } = {}) {
   context.lineWidth = 2;
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
@@ -120,9 +120,11 @@ export function mark(context, colours, [x, y], { label = "", radius = 7, fill = 
   context.font = "600 12px system-ui, sans-serif";
   context.lineWidth = 4;
   context.lineJoin = "round";
-  context.textAlign = x + radius + 8 + context.measureText(label).width > context.canvas.clientWidth ? "right" : "left";
-  const at = context.textAlign === "right" ? x - radius - 4 : x + radius + 4;
-  context.strokeText(label, at, y + 4);
+  const half = context.measureText(label).width / 2, right = context.canvas.clientWidth - half - 6;
+  const centre = above ? x : x + radius + 4 + half <= right + half ? x + radius + 4 + half : x - radius - 4 - half;
+  const [at, line] = [Math.max(half + 6, Math.min(right, centre)), above ? y - radius - 7 : y + 4];
+  context.textAlign = "center";
+  context.strokeText(label, at, line);
   context.fillStyle = colours.text;
-  context.fillText(label, at, y + 4);
+  context.fillText(label, at, line);
 }

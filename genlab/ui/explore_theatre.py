@@ -1,0 +1,112 @@
+"""The theatre of a walk and the board of dimensions: both decode in the browser while something moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+import genlab
+from genlab.core.errors import BadInputError
+from genlab.figures.palette import PALETTE
+from genlab.ui.components.browser import doubles, packed, view
+from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
+from genlab.ui.messages import plain
+from genlab.ui.routes import decoder_addresses
+
+if TYPE_CHECKING:
+    from genlab.workspace.results import LatentPlane, Traversal
+
+AROUND = 800  # codes that show where the ways of a walk lead
+INKS = {"lerp": PALETTE[1], "slerp": PALETTE[0]}
+
+
+def theatre(run: genlab.Run, codes: np.ndarray, names: Sequence[str], *, closed: bool) -> None:
+    """Both ways through codes (P, D), played and scrubbed, and each stretch on the plane through its ends and the origin."""
+    ends = list(range(len(codes))) if closed else list(range(len(codes) - 1))
+    with st.spinner("Looking where codes lie …"):
+        planes = [_around(run, codes[start], codes[(start + 1) % len(codes)]) for start in ends]
+    noun = "training images" if run.can("encodes") else "draws from the prior"
+    data = {
+        "name": _name(run, codes, closed),
+        "decoder": decoder_addresses(run),
+        "codes": doubles(codes),
+        "count": len(codes),
+        "size": codes.shape[1],
+        "names": list(names),
+        "closed": closed,
+        "planes": [plane and _told(plane) for plane in planes],
+        "legends": [
+            f"From {names[start]} to {names[(start + 1) % len(codes)]}, on the plane through both and the origin, among "
+            f"the codes of {AROUND} {noun} at most. Hatched: no code lies near."
+            for start in ends
+        ],
+        "inks": INKS,
+    }
+    view("theatre", data, key="theatre")
+    st.caption(plain(
+        f"Both ways at the same time, decoded by “{run.title}”: play, pull the slider, or drag along a filmstrip."
+    ))  # fmt: skip
+
+
+def _around(run: genlab.Run, start: np.ndarray, end: np.ndarray) -> LatentPlane | None:
+    """The plane on which both ways between two codes lie; None where they lie on one line with the origin."""
+    try:
+        return run.latent_plane(np.stack([start, end, np.zeros_like(start)]), limit=AROUND)
+    except BadInputError:
+        return None
+
+
+def _told(plane: LatentPlane) -> dict[str, Any]:
+    return {
+        "frame": {part: array.tolist() for part, array in plane.frame._asdict().items()},
+        "extent": plane.extent,
+        "points": packed(plane.places),
+        "labels": None if plane.labels is None else plane.labels.tolist(),
+        "palette": PALETTE,
+        "usual": plane.usual,
+        "width": plane.width,
+    }
+
+
+def _name(run: genlab.Run, *parts: Any) -> str:
+    content = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+    return f"{weights_of(run)}/{hashlib.blake2b(content, digest_size=6).hexdigest()}"
+
+
+def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> None:
+    """A slider for each of the dimensions most used; the code that was let go of can be taken away."""
+    used, values = found.dimensions[:shown], found.values[:shown]
+    kl = [""] * shown if found.kl is None else [f"{nats:.2f} nats" for nats in found.kl[:shown]]
+    name = _name(run, code, used, values)
+    data = {
+        "name": name,
+        "decoder": decoder_addresses(run),
+        "code": doubles(code),
+        "steps": values.shape[1],
+        "rows": [
+            {"dimension": int(d), "least": float(row.min()), "most": float(row.max()), "note": note}
+            for d, row, note in zip(used, values, kl, strict=True)
+        ],
+    }
+    told = view("board", data, key="board", on_code_change=_heard).get("code")
+    st.caption(plain(
+        "Pull a slider: the picture is the code with all sliders as they stand, and each strip shows what its own "
+        f"dimension would do from there. Decoded by “{run.title}”."
+    ))  # fmt: skip
+    if told and told["board"] == name:
+        moved = np.array(told["at"])
+        with st.container(horizontal=True, gap="small"):
+            offer("The picture (PNG)", lambda: run.decode(moved).png_bytes(columns=1), f"{file_stem(run, 'board')}.png")
+            offer(
+                "Its code (CSV)",
+                lambda: as_csv([{f"z{d}": value for d, value in enumerate(moved.tolist())}]),
+                f"{file_stem(run, 'board')}.csv",
+            )
+
+
+def _heard() -> None:
+    """The code is read where the board is shown; this only makes it be told."""
