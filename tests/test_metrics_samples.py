@@ -257,30 +257,22 @@ def test_features_of_efficientnet_are_its_last_map_averaged(monkeypatch: Any) ->
 # --- perceptual distance ---------------------------------------------------------------------------------------
 
 
-def test_perceptual_distance_is_the_weighted_difference_of_normalised_features(monkeypatch: Any) -> None:
-    """Recomputed from the network's own layers, one pair at a time, on images as large as the patches people judged."""
+def test_perceptual_distance_is_that_of_its_package() -> None:
     package = pytest.importorskip("stlpips_pytorch.stlpips")
     from genlab.metrics.perceptual import perceptual_distances
 
     a, b = rng.random((2, 18, 3, 64, 70)).astype(np.float32)
-    found = perceptual_distances(a, b)
+    one_by_one, to_one = perceptual_distances(a, b, b[3:4])
     network = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
     for place in (0, 17):  # of the first and the second batch
-        pair = torch.from_numpy(np.stack([a[place], b[place]]))
-        shift, scale = network.scaling_layer.shift, network.scaling_layer.scale
+        ours, theirs, same = (torch.from_numpy(rows) for rows in (a[[place]], b[[place]], b[[3]]))
         with torch.no_grad():
-            layers = network.net((2 * pair - 1 - shift) / scale)
-        expected = 0.0
-        for features, weighing in zip(layers, network.lins, strict=True):
-            x, y = features.double() / features.double().norm(dim=1, keepdim=True)
-            weights = weighing.model[-1].weight.double().view(-1, 1, 1)
-            expected += float((weights * (x - y) ** 2).sum(0).mean())
-        assert found[place] == pytest.approx(expected, rel=1e-4)
-    assert perceptual_distances(a[:1], a[:1])[0] == pytest.approx(0, abs=1e-6)
-    grey = a[:2, :1, :20, :20]
-    assert perceptual_distances(grey, grey[::-1]) == pytest.approx(
-        perceptual_distances(grey.repeat(3, 1), grey[::-1].repeat(3, 1))
-    )
+            assert one_by_one[place] == pytest.approx(network(ours, theirs, normalize=True).item(), rel=1e-5)
+            assert to_one[place] == pytest.approx(network(ours, same, normalize=True).item(), rel=1e-5)
+    grey, small = a[:2, :1, :20, :20], a[:1, :, :20, :20]
+    (apart,) = perceptual_distances(grey, grey[::-1])
+    assert apart == pytest.approx(perceptual_distances(grey.repeat(3, 1), grey[::-1].repeat(3, 1))[0], rel=1e-5)
+    assert perceptual_distances(small, small)[0][0] == pytest.approx(0, abs=1e-6)
 
 
 def test_perceptual_distance_is_a_metric_where_it_is_installed_and_refused_in_a_sentence_elsewhere(

@@ -55,7 +55,7 @@ METRICS = ("ssim", "active_units", "frechet", "coverage", "feature_diversity")
 FACTORS = {"mig": "MIG", "dci": "DCI disentanglement", "factor_vae": "FactorVAE score"}
 COMPARED = {  # number -> what it is called, and which way the thesis's claim goes
     "kl": ("KL, nats an image", "lower"), "reconstruction": ("squared error an image", ""), "psnr": ("PSNR / dB", ""),
-    "ssim": ("SSIM", ""), "active_units": ("active units", ""), "frechet": ("Fréchet distance", "lower"),
+    "ssim": ("SSIM", ""), "active_units": ("active units", ""), "frechet": ("Fréchet distance", ""),
     "coverage": ("coverage", "higher"), "feature_diversity": ("diversity of samples", "higher"),
     "mig": ("MIG", "higher"), "dci": ("DCI disentanglement", "higher"), "factor_vae": ("FactorVAE score", "higher"),
 }  # fmt: skip
