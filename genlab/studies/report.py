@@ -8,9 +8,13 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genlab.figures.palette import colour
-from genlab.studies.study import Chart, Entry, Report, Study, Table
+from genlab.studies.study import Chart, Entry, HeatMap, Report, Study, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE = """
 :root{color-scheme:light dark}
@@ -28,7 +32,7 @@ def write_report(folder: Path, study: Study, report: Report, made: str) -> Path:
 
     Runs are linked to their directories, two folders up under `runs/`.
     """
-    charts = [svg(chart) for chart in report.charts]
+    charts = [svg(chart) for chart in report.charts] + [map_svg(heat) for heat in report.maps]
     for place, drawn in enumerate(charts, 1):
         (folder / f"chart-{place}.svg").write_text(drawn, encoding="utf-8")
     for place, picture in enumerate(report.pictures, 1):
@@ -72,10 +76,48 @@ def svg(chart: Chart) -> str:
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize="small")
+    return _drawn(figure)
+
+
+def map_svg(heat: HeatMap) -> str:
+    """A heat map as SVG text, each share written into its field in per cent."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 1.6 + 0.45 * len(heat.y)), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    known = [value for row in heat.values for value in row if not math.isnan(value)]
+    axes.imshow(
+        heat.values,
+        origin="lower",
+        aspect="auto",
+        cmap="cividis",
+        vmin=min(known, default=0),
+        vmax=max(known, default=1),
+    )
+    middle = (min(known, default=0) + max(known, default=1)) / 2
+    for row, values in enumerate(heat.values):
+        for column, value in enumerate(values):
+            if not math.isnan(value):
+                axes.text(
+                    column, row, f"{value:.0%}", ha="center", va="center", color="black" if value > middle else "white"
+                )
+    axes.set_xticks(range(len(heat.x)), [f"{level:g}" for level in heat.x])
+    axes.set_yticks(range(len(heat.y)), [f"{level:g}" for level in heat.y])
+    axes.set(title=heat.title, xlabel=heat.x_label, ylabel=heat.y_label)
+    return _drawn(figure)
+
+
+def _drawn(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     drawn = file.getvalue()
     return drawn[drawn.index("<svg") :]
+
+
+def _charts(report: Report) -> list[Chart | HeatMap]:
+    return [*report.charts, *report.maps]
 
 
 def _markdown(study: Study, report: Report, made: str) -> str:
@@ -85,7 +127,7 @@ def _markdown(study: Study, report: Report, made: str) -> str:
         rows = [table.head, tuple("---" for _ in table.head), *(tuple(map(_linked, row)) for row in table.rows)]
         parts.append(f"## {table.title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
         parts.append(table.caption)
-    for place, chart in enumerate(report.charts, 1):
+    for place, chart in enumerate(_charts(report), 1):
         parts.append(f"![{chart.title}](chart-{place}.svg)\n\n{chart.caption}")
     for place, picture in enumerate(report.pictures, 1):
         parts.append(f"![{picture.title}](picture-{place}.png)\n\n{picture.caption}")
@@ -104,7 +146,7 @@ def _html(study: Study, report: Report, made: str, charts: list[str]) -> str:
     body = [f"<h1>{escape(study.title)}</h1><p><em>{escape(study.paper)}</em></p><p>{escape(study.question)}</p>"]
     body.append(f"<p>{escape(made)}</p><h2>Findings</h2><ul>{listed}</ul>")
     body += map(_table, report.tables)
-    for chart, drawn in zip(report.charts, charts, strict=True):
+    for chart, drawn in zip(_charts(report), charts, strict=True):
         body.append(f"<figure>{drawn}<figcaption>{escape(chart.caption)}</figcaption></figure>")
     for picture in report.pictures:
         source = base64.b64encode(picture.png).decode()

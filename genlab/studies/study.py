@@ -89,6 +89,18 @@ class Chart(NamedTuple):
     log_x: bool = False
 
 
+class HeatMap(NamedTuple):
+    """Shares `values` (Y, X) at the levels of two settings, NaN where there is none."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    values: Sequence[Sequence[float]]
+    caption: str = ""
+
+
 class Picture(NamedTuple):
     """A PNG that was drawn from runs, and what it shows."""
 
@@ -99,12 +111,13 @@ class Picture(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a study found: sentences that a reader may quote, then tables, charts and pictures."""
+    """What a study found: sentences that a reader may quote, then tables, charts, heat maps and pictures."""
 
     findings: tuple[str, ...]
     tables: tuple[Table, ...]
     charts: tuple[Chart, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    maps: tuple[HeatMap, ...] = ()
 
 
 @dataclass(frozen=True)

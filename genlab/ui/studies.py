@@ -14,7 +14,7 @@ from genlab.ui.state import choose, choose_image_set, get_workspace
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from genlab.studies import Chart, Entry, Report, Table
+    from genlab.studies import Chart, Entry, HeatMap, Report, Table
     from genlab.workspace.studies import StudyRun
 
 SECONDS = 2.0
@@ -82,6 +82,9 @@ def show_report(running: StudyRun) -> None:
     for place, chart in enumerate(report.charts):
         st.markdown(f"#### {plain(chart.title)}")
         show_figure(chart_figure(chart), chart.caption, key=f"study-{place}")
+    for place, heat in enumerate(report.maps):
+        st.markdown(f"#### {plain(heat.title)}")
+        show_figure(heat_figure(heat), heat.caption, key=f"study-map-{place}")
     _pictures(report)
     if running.study.departures:
         with st.expander("Departures from the paper", icon=":material/alt_route:"):
@@ -123,6 +126,15 @@ def chart_figure(chart: Chart) -> Figure:
         )
     figure.update_xaxes(type="log" if chart.log_x else "linear")
     return styled(figure, x=chart.x_label, y=chart.y_label)
+
+
+def heat_figure(heat: HeatMap) -> Figure:
+    """A study's heat map in the look of all others."""
+    import numpy as np
+
+    from genlab.figures import setting_map
+
+    return setting_map(np.array(heat.values), x=heat.x, y=heat.y, titles=(heat.x_label, heat.y_label))
 
 
 def _pictures(report: Report) -> None:
