@@ -238,12 +238,15 @@ def test_every_metric_explains_itself(vae: Subject) -> None:
         assert entry.title
         assert entry.equation
         assert entry.definition.endswith(".")
+        assert entry.source
+        assert not entry.source.endswith(".")
         low, high = entry.range
         assert low is None or high is None or low < high
     for found in evaluate(vae).values():
         assert found.n == 12
         assert "Only 12 images" in found.warning
         assert isinstance(found.as_dict()["value"], float)
+        assert found.source == METRICS[found.name].source
         low, high = METRICS[found.name].range
         assert low is None or found.value >= low
         assert high is None or found.value <= high

@@ -16,6 +16,7 @@ from genlab.metrics.subject import Subject
     direction="higher",
     range=(0, 1),
     needs=("classifies",),
+    source="Standard definition",
     needs_labels=True,
 )
 def accuracy(subject: Subject) -> Found:

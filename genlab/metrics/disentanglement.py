@@ -176,6 +176,7 @@ def _measured(
     direction="higher",
     range=(0, 1),
     needs=("encodes",),
+    source="Chen, Li, Grosse & Duvenaud 2018, (6)",
     needs_factors=True,
     enough=1000,
 )
@@ -197,6 +198,7 @@ def mig(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("encodes",),
+    source="Eastwood & Williams 2018, section 2",
     needs_factors=True,
     enough=500,
 )
@@ -219,6 +221,7 @@ def dci(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("encodes",),
+    source="Kim & Mnih 2018, section 4",
     needs_factors=True,
     enough=500,
 )

@@ -124,6 +124,7 @@ def measured(subject: Subject, compare: Compare) -> Found:
     direction="lower",
     range=(0, None),
     needs=("samples",),
+    source="Heusel et al. 2017, (6), on other features",
     enough=500,
 )
 def frechet(subject: Subject) -> Found:
@@ -140,6 +141,7 @@ def frechet(subject: Subject) -> Found:
     direction="lower",
     range=(None, None),
     needs=("samples",),
+    source="Bińkowski, Sutherland, Arbel & Gretton 2018, (4), on other features",
 )
 def kernel(subject: Subject) -> Found:
     """Kernel distance between samples and as many held-out images."""
@@ -155,6 +157,7 @@ def kernel(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("samples",),
+    source="Kynkäänniemi et al. 2019, (2)",
     enough=500,
 )
 def precision_of_samples(subject: Subject) -> Found:
@@ -171,6 +174,7 @@ def precision_of_samples(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("samples",),
+    source="Kynkäänniemi et al. 2019, (2)",
     enough=500,
 )
 def recall_of_samples(subject: Subject) -> Found:
@@ -187,6 +191,7 @@ def recall_of_samples(subject: Subject) -> Found:
     direction="higher",
     range=(0, None),
     needs=("samples",),
+    source="Naeem, Oh, Uh, Choi & Yoo 2020, (4)",
     enough=500,
 )
 def density_of_samples(subject: Subject) -> Found:
@@ -202,6 +207,7 @@ def density_of_samples(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("samples",),
+    source="Naeem, Oh, Uh, Choi & Yoo 2020, (5)",
     enough=500,
 )
 def coverage_by_samples(subject: Subject) -> Found:
@@ -217,6 +223,7 @@ def coverage_by_samples(subject: Subject) -> Found:
     direction="neither",
     range=(0, None),
     needs=("samples",),
+    source="Standard definition",
 )
 def feature_diversity(subject: Subject) -> Found:
     """Mean distance between samples."""

@@ -18,6 +18,7 @@ from genlab.nn import usage
     range=(0, None),
     unit="dimensions",
     needs=("encodes_normal",),
+    source="Burda, Grosse & Salakhutdinov 2016, section 5.2",
 )
 def active_units(subject: Subject) -> Found:
     """Number of dimensions that carry something, of all D."""
@@ -39,6 +40,7 @@ def active_units(subject: Subject) -> Found:
     range=(0, None),
     unit="nats an image",
     needs=("encodes_normal",),
+    source="Kingma & Welling 2014, appendix B",
 )
 def kl(subject: Subject) -> Found:
     """Total KL, and that of each dimension."""

@@ -55,6 +55,7 @@ def _spread(values: np.ndarray) -> Mapping[str, float]:
     range=(None, None),
     unit="nats an image",
     needs=("scores",),
+    source="Standard definition",
 )
 def log_likelihood(subject: Subject) -> Found:
     """Mean exact log p(x)."""
@@ -73,6 +74,7 @@ def log_likelihood(subject: Subject) -> Found:
     range=(None, None),
     unit="bits",
     needs=("scores",),
+    source="Theis, van den Oord & Bethge 2016, section 3.1",
 )
 def exact_bits(subject: Subject) -> Found:
     """Exact code length, against that of uniformly random pixels."""
@@ -94,6 +96,7 @@ BOUND = f"A bound with one draw of the code an image. {READING}"
     range=(None, None),
     unit="nats an image",
     needs=("bounds",),
+    source="Kingma & Welling 2014, (3)",
 )
 def elbo(subject: Subject) -> Found:
     """Mean evidence lower bound."""
@@ -110,6 +113,7 @@ def elbo(subject: Subject) -> Found:
     range=(None, None),
     unit="bits",
     needs=("bounds",),
+    source="Kingma & Welling 2014, (3)",
 )
 def elbo_bits(subject: Subject) -> Found:
     """−ELBO for each value, in bits."""
@@ -152,6 +156,7 @@ def _weighted_bits(subject: Subject, codes: int) -> Found:
     range=(None, None),
     unit="nats an image",
     needs=("importance_weighted",),
+    source="Burda, Grosse & Salakhutdinov 2016, (8)",
 )
 def importance_weighted_bound(subject: Subject) -> Found:
     """Mean bound of k weighted codes, against that of one."""
@@ -168,6 +173,7 @@ def importance_weighted_bound(subject: Subject) -> Found:
     range=(None, None),
     unit="nats an image",
     needs=("importance_weighted",),
+    source="Burda, Grosse & Salakhutdinov 2016, (8), with 500 codes",
 )
 def importance_sampled(subject: Subject) -> Found:
     """Mean importance-sampled −log p(x)."""
@@ -184,6 +190,7 @@ def importance_sampled(subject: Subject) -> Found:
     range=(None, None),
     unit="bits",
     needs=("importance_weighted",),
+    source="Burda, Grosse & Salakhutdinov 2016, (8)",
 )
 def importance_weighted_bits(subject: Subject) -> Found:
     """Code length by the bound of k weighted codes."""
@@ -199,6 +206,7 @@ def importance_weighted_bits(subject: Subject) -> Found:
     range=(None, None),
     unit="bits",
     needs=("importance_weighted",),
+    source="Burda, Grosse & Salakhutdinov 2016, (8), with 500 codes",
 )
 def importance_sampled_bits(subject: Subject) -> Found:
     """Code length by the importance-sampled likelihood."""

@@ -105,6 +105,7 @@ def copying(samples: np.ndarray, held_out: np.ndarray, chunks: Iterable[np.ndarr
     direction="lower",
     range=(0, 1),
     needs=("samples",),
+    source="After Carlini et al. 2023, 5.1, and Meehan, Chaudhuri & Dasgupta 2020",
     enough=300,
 )
 def memorisation(subject: Subject) -> Found:

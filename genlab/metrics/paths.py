@@ -39,6 +39,7 @@ def squared_speeds(walk: Walk, features: Walk, places: np.ndarray) -> np.ndarray
     direction="lower",
     range=(0, None),
     needs=("has_prior", "decodes"),
+    source="Karras, Laine & Aila 2019, 4.1, on other features",
     enough=300,
 )
 def path_length(subject: Subject) -> Found:

@@ -79,6 +79,7 @@ def _apart(ours: list[Any], theirs: list[Any]) -> Any:
     direction="lower",
     range=(0, None),
     needs=("encodes", "decodes"),
+    source="Zhang et al. 2018, (1); Ghildyal & Liu 2022",
     enough=50,
     packages=("stlpips_pytorch", "torchsummary", "IPython"),
     extra="lpips",

@@ -140,6 +140,7 @@ def remark(subject: Subject) -> str:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Bruneel 2023, 6.3, one reading of it",
     needs_labels=True,
 )
 def order_accuracy(subject: Subject) -> Found:
@@ -157,6 +158,7 @@ def order_accuracy(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Bruneel 2023, 6.3, one reading of it",
     needs_labels=True,
 )
 def margin_accuracy(subject: Subject) -> Found:
@@ -184,6 +186,7 @@ def identified(subject: Subject, k: int) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Standard definition",
     needs_labels=True,
 )
 def first_choice(subject: Subject) -> Found:
@@ -199,6 +202,7 @@ def first_choice(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Standard definition",
     needs_labels=True,
 )
 def first_five(subject: Subject) -> Found:
@@ -214,6 +218,7 @@ def first_five(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Standard definition",
     needs_labels=True,
 )
 def recall_at_five(subject: Subject) -> Found:
@@ -230,6 +235,7 @@ def recall_at_five(subject: Subject) -> Found:
     direction="higher",
     range=(0, 1),
     needs=("embeds",),
+    source="Schroff, Kalenichenko & Philbin 2015, section 4",
     needs_labels=True,
 )
 def area(subject: Subject) -> Found:
@@ -248,6 +254,7 @@ def area(subject: Subject) -> Found:
     direction="lower",
     range=(0, 1),
     needs=("embeds",),
+    source="Schroff, Kalenichenko & Philbin 2015, section 4",
     needs_labels=True,
 )
 def equal_error(subject: Subject) -> Found:

@@ -75,6 +75,7 @@ def mean_image(subject: Subject) -> np.ndarray:
     direction="lower",
     range=(0, 1),
     needs=("encodes", "decodes"),
+    source="Standard definition",
 )
 def mse(subject: Subject) -> Found:
     """Mean squared error, against that of the mean training image."""
@@ -92,6 +93,7 @@ def mse(subject: Subject) -> Found:
     range=(0, 100),
     unit="dB",
     needs=("encodes", "decodes"),
+    source="Standard definition",
 )
 def psnr(subject: Subject) -> Found:
     """Mean PSNR, against that of the mean training image."""
@@ -108,6 +110,7 @@ def psnr(subject: Subject) -> Found:
     direction="higher",
     range=(-1, 1),
     needs=("encodes", "decodes"),
+    source="Wang, Bovik, Sheikh & Simoncelli 2004, (13)",
 )
 def ssim(subject: Subject) -> Found:
     """Mean SSIM, against that of the mean training image."""

@@ -43,6 +43,7 @@ class Measurement:
     details: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
     warning: str = ""
+    source: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, texts and lists, ready for JSON."""
@@ -51,7 +52,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what it is, which way is better, what it needs, and the function that computes it.
+    """One metric: what it is, which way is better, what it needs, where it is from, and the function that computes it.
 
     `needs` are capabilities; `needs_labels` that the images must be labelled, `needs_factors` that what varies in them
     must be known; below `enough` images the value is called uncertain. `packages` are what must be installed beyond genlab
@@ -66,6 +67,7 @@ class Metric:
     range: tuple[float | None, float | None]
     unit: str
     needs: tuple[str, ...]
+    source: str
     compute: Callable[[Subject], Found]
     needs_labels: bool = False
     enough: int = 100
@@ -95,6 +97,7 @@ class Metric:
             dict(found.details),
             found.remark,
             few if found.n < self.enough else "",
+            self.source,
         )
 
 
@@ -110,6 +113,7 @@ def metric(
     direction: Direction,
     range: tuple[float | None, float | None],
     needs: tuple[str, ...],
+    source: str,
     unit: str = "",
     needs_labels: bool = False,
     enough: int = 100,
@@ -129,6 +133,7 @@ def metric(
             range,
             unit,
             needs,
+            source,
             compute,
             needs_labels,
             enough,

@@ -37,6 +37,7 @@ def mean_pairwise_distance(images: np.ndarray) -> float:
     direction="neither",
     range=(0, 1),
     needs=("samples",),
+    source="Standard definition",
 )
 def diversity(subject: Subject) -> Found:
     """Mean distance between samples, against that between as many images."""
@@ -54,6 +55,7 @@ def diversity(subject: Subject) -> Found:
     direction="neither",
     range=(0, None),
     needs=("samples",),
+    source="Nguyen 2022-2023, (17)",
     enough=30,
 )
 def balance(subject: Subject) -> Found:

@@ -21,6 +21,7 @@ from genlab.metrics.subject import Subject
     direction="lower",
     range=(0, 1),
     needs=("translates",),
+    source="Zhu, Park, Isola & Efros 2017, (2)",
 )
 def cycle_error(subject: Subject) -> Found:
     """[1] (2) of the first set, against what the mean training image would leave; how much one way changes is a detail."""

@@ -69,6 +69,7 @@ def _votes(rows: np.ndarray) -> np.ndarray:
     direction="lower",
     range=(0, 1),
     needs=("samples",),
+    source="Lopez-Paz & Oquab 2017, section 3",
     enough=200,
 )
 def two_sample(subject: Subject) -> Found:

@@ -144,7 +144,7 @@ def _chart(found: dict[str, Measured]) -> None:
     )
     remarks = " ".join(dict.fromkeys(text for m in having.values() for text in (m.remark, m.warning) if text))
     baselines = f" Baselines are those of “{next(iter(having))}”'s images." if example.baselines else ""
-    caption = f"{example.title} of {', '.join(f'“{run}”' for run in having)}. {example.meaning} {remarks}{baselines}"
+    caption = f"{example.title} of {', '.join(f'“{run}”' for run in having)}. {example.meaning} Source: {example.source}. {remarks}{baselines}"
     show_figure(figure, caption, key="metric-bars")
 
 
