@@ -198,10 +198,13 @@ def test_a_click_leads_to_the_image_and_a_link_restores_it(visit: Callable, run:
     number = int(projection.indices[row])
     tab.get_by_text(re.compile(f"^Image {number} ")).wait_for()
     eventually(lambda: caught(tab, projection.indices) == {number}, "the image stands in the address")
+    tab.locator(GROUND).press("i")
+    eventually(lambda: "pictures=28" in address(tab), "the pictures stand in the address")
     query = {name: values[0] for name, values in parse_qs(urlsplit(address(tab)).query).items()}
     again = visit(**{name: value for name, value in query.items() if name not in ("run", "limit")}, colour="brightness")
     again.get_by_text(re.compile(f"^Image {number} ")).wait_for()
     assert inside_of(again, "map.chosen.indexOf(1)") == row
+    assert inside_of(again, "[map.pictures, map.size]") == [True, 28]
     assert "coloured by brightness" in again.locator(".st-key-map ~ *, p").all_inner_texts().__str__()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from exploring import Auto, Density, FakeRun, floats, pictures, tiny_run
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 import genlab
 from genlab.core.errors import BadInputError
@@ -163,3 +164,35 @@ def png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Images(pixels).picture().save(file, "PNG")
     return file.getvalue()
+
+
+def test_points_come_before_their_pictures_where_there_are_many() -> None:
+    def page() -> None:
+        import numpy as np
+        import streamlit as st
+
+        from genlab.ui.components import scatter as module
+
+        module.SOON = 10
+        calls = st.session_state.setdefault("calls", [])
+        sheets: list[bool] = st.session_state.setdefault("sheets", [])
+        shown = module._SCATTER
+
+        def noted(**given):
+            sheets.append(given["data"]["sheet"] is not None)
+            return shown(**given)
+
+        module._SCATTER = noted
+        try:
+            module.scatter(
+                np.zeros((20, 2)), key="map", numbers=np.arange(20), axes=("x", "y"), label="a map",
+                colouring=module.Colouring("nothing"),
+                sheet=lambda: calls.append(1) or module.sprite_sheet(np.zeros((20, 1, 4, 4), np.uint8)),
+            )  # fmt: skip
+        finally:
+            module._SCATTER, module.SOON = shown, 5000
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert app.session_state["sheets"] == [False, True]
+    assert len(app.session_state["calls"]) == 2

@@ -73,6 +73,14 @@ def _another_seed(key: str) -> None:
     st.session_state[key] = (int(st.session_state[key]) + 1) % LARGEST_SEED
 
 
+def keep_in_address(name: str, text: str) -> None:
+    """Write a value into the address, where it differs from what stands there; "" takes it out."""
+    if not text:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != text:
+        st.query_params[name] = text
+
+
 def offer(label: str, content: bytes | str | Callable[[], bytes | str], file: str) -> None:
     """A download that leaves the page as it is; a function is called when the button is pressed."""
     st.download_button(

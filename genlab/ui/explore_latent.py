@@ -14,7 +14,7 @@ from genlab.figures.images import Images
 from genlab.latent.density import density
 from genlab.ui.components.scatter import Colouring, Sheet, name_of, scatter, sprite_sheet
 from genlab.ui.explore_chosen import gallery, one_image
-from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
+from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, weights_of
 from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
 from genlab.ui.explore_time import journey, moments, show_moment
 from genlab.ui.messages import boundary, guarded
@@ -32,6 +32,7 @@ MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
 SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
 KEPT = 6  # projections a session remembers
 LONGEST_IN_ADDRESS = 1500  # characters of a selection: about 8,000 points
+SMALLEST_PICTURE, LARGEST_PICTURE = 12, 96  # pixels on the map
 PLAIN, LABEL, DENSITY = "nothing", "class", "density on the map (log10)"
 ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
 
@@ -135,6 +136,7 @@ def _map(
         marks=[] if history else [newcomer.mark() for newcomer in own],
         moments=when,
         chosen=st.query_params.get("chosen", ""),
+        pictures=_size_in_address(),
         on_drop=dropped,
     )
     st.caption(
@@ -142,18 +144,15 @@ def _map(
         "zooms. Drop a picture of your own to see where it belongs."
     )
     show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name, own)))
-    _keep_in_address(touched.text)
+    keep_in_address("chosen", touched.text if len(touched.text) <= LONGEST_IN_ADDRESS else "")
+    keep_in_address("pictures", str(touched.pictures or ""))
     frame = touched.frame if touched.frame is not None else when.at if when else 0
     return indices[touched.rows].tolist(), frame
 
 
-def _keep_in_address(text: str) -> None:
-    """A link restores the selection, where its text is short enough for one."""
-    if text and len(text) <= LONGEST_IN_ADDRESS:
-        if st.query_params.get("chosen") != text:
-            st.query_params["chosen"] = text
-    else:
-        st.query_params.pop("chosen", None)
+def _size_in_address() -> int:
+    asked = st.query_params.get("pictures", "")
+    return min(max(int(asked), SMALLEST_PICTURE), LARGEST_PICTURE) if asked.isdecimal() and len(asked) < 4 else 0
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -12,7 +12,7 @@ import streamlit as st
 import genlab
 from genlab.figures.images import Images
 from genlab.ui.components.scatter import Moments
-from genlab.ui.explore_controls import weights_of
+from genlab.ui.explore_controls import keep_in_address, weights_of
 from genlab.ui.messages import guarded
 from genlab.ui.pictures import show_images
 
@@ -60,8 +60,7 @@ def moments(run: genlab.Run, history: History) -> Moments:
 def show_moment(run: genlab.Run, history: History, frame: int) -> None:
     """What the run drew and rebuilt at a checkpoint: the same noise and the same images at each."""
     step, epoch = int(history.steps[frame]), int(history.epochs[frame])
-    if st.query_params.get("step") != str(step):
-        st.query_params["step"] = str(step)
+    keep_in_address("step", str(step))
     then = run.at(step)
     with guarded("Decoding …"):
         if run.can("samples"):

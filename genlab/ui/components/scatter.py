@@ -24,6 +24,7 @@ HERE = Path(__file__).parent / "scatter_web"
 PARTS = ("geometry.js", "paint.js", "gestures.js", "parts.js", "scatter.js")
 TILE = 64  # pixels of the longer side of a picture on the sheet, at most
 SHEET_PIXELS = 24_000_000  # of the whole sheet: a browser holds each in four bytes
+SOON = 5000  # points whose sheet is made before they are shown
 _SCATTER = st.components.v2.component(
     "genlab_scatter",
     html=(HERE / "scatter.html").read_text(encoding="utf-8"),
@@ -72,12 +73,14 @@ class Moments(NamedTuple):
 class Touched(NamedTuple):
     """What a person did on the map: the selected rows, the same as `text`, and the checkpoint arrived at.
 
-    `text` fits into an address; it is "" where nothing is selected. `frame` is None before the first time.
+    `text` fits into an address; it is "" where nothing is selected. `frame` is None before the first time. `pictures` is
+    their size in pixels, 0 where dots are shown.
     """
 
     rows: np.ndarray
     text: str
     frame: int | None
+    pictures: int
 
 
 def scatter(
@@ -93,20 +96,23 @@ def scatter(
     moments: Moments | None = None,
     chosen: str = "",
     asked: int = 0,
+    pictures: int = 0,
     noun: str = "image",
     on_drop: Callable[[str, bytes], None] | None = None,
 ) -> Touched:
     """Show points (N, 2), or (K, N, 2) at K moments, each with its number (N,), and return what was done to them.
 
-    `sheet` makes the pictures, `chosen` is the selection to begin with, the `text` of an earlier one, and a changed
-    `asked` puts it in the place of the one that stands.
+    `sheet` makes the pictures (it should remember them), `chosen` is the selection to begin with, the `text` of an earlier one, and a changed
+    `asked` puts it in the place of the one that stands. `pictures` is the size they begin with.
     """
     frames = np.asarray(frames, dtype="<f4")
     frames = frames[None] if frames.ndim == 2 else frames
     numbers = np.asarray(numbers, dtype="<i4")
     content = numbers.tobytes() + frames.tobytes()
     codes = None if colouring.values is None else np.asarray(colouring.values, dtype="<f4").tobytes()
-    picture = None if sheet is None else sheet()
+    ready = st.session_state.setdefault(f"{key}-sheets", set())
+    later = sheet is not None and len(numbers) > SOON and name_of(numbers) not in ready
+    picture = None if sheet is None or later else sheet()
     data = {
         "rows": name_of(numbers),
         "count": len(numbers),
@@ -126,6 +132,7 @@ def scatter(
         "chosen": chosen,
         "asked": asked,
         "label": label,
+        "pictures": pictures,
         "noun": noun,
         "drops": on_drop is not None,
     }
@@ -136,7 +143,11 @@ def scatter(
         on_frame_change=_heard,
         on_dropped_change=lambda: _drop(key, on_drop),
     )
-    return touched(told, numbers, chosen, len(frames))
+    if sheet is not None and later:  # the points stand there already; their pictures follow
+        sheet()
+        ready.add(name_of(numbers))
+        st.rerun()
+    return touched(told, numbers, chosen, len(frames), pictures)
 
 
 def _told(sheet: Sheet, place: str) -> dict[str, Any]:
@@ -145,14 +156,16 @@ def _told(sheet: Sheet, place: str) -> dict[str, Any]:
     return {"address": address, "across": sheet.across, "width": sheet.width, "height": sheet.height}
 
 
-def touched(told: Any, numbers: np.ndarray, chosen: str, frames: int) -> Touched:
+def touched(told: Any, numbers: np.ndarray, chosen: str, frames: int, pictures: int = 0) -> Touched:
     """What the browser told, where it was told of points with these numbers; before that, what it began with."""
     text = told.get("chosen")
     text = chosen if text is None else text
     frame = told.get("frame")
     rows, _, bits = text.partition(".")
     found = unpacked(bits, len(numbers)) if rows == name_of(numbers) else np.empty(0, dtype=np.int64)
-    return Touched(found, text if len(found) else "", frame if isinstance(frame, int) and 0 <= frame < frames else None)
+    shown = told.get("pictures")
+    place = frame if isinstance(frame, int) and 0 <= frame < frames else None
+    return Touched(found, text if len(found) else "", place, pictures if shown is None else int(shown))
 
 
 def name_of(numbers: np.ndarray) -> str:

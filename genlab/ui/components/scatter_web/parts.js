@@ -10,6 +10,7 @@ function tools(scatter) {
   part("clear").onclick = () => scatter.choose(new Uint8Array(scatter.count));
   part("pictures").onclick = () => scatter.showPictures(!scatter.pictures);
   part("size").oninput = event => { scatter.size = +event.target.value; scatter.repaint(); };
+  part("size").onchange = () => scatter.tellPictures();
   part("save").onclick = () => save(scatter);
   part("when").oninput = event => scatter.travel(+event.target.value);
   part("when").onchange = event => scatter.arrive(Math.round(+event.target.value));

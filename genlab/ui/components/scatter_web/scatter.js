@@ -33,6 +33,7 @@ class Scatter {
       new Float32Array(points, 4 * this.count * (1 + 2 * frame), 2 * this.count));
     this.codes = codes && new Float32Array(codes);
     this.symbols = data.symbols;
+    if (!before && data.pictures) this.begin(data.pictures);
     this.axes = data.axes;
     if (!before || before.colours.title !== data.colours.title) this.hidden.clear();
     if (!same) { this.chosen = this.given(); this.history = []; this.hovered = -1; }
@@ -44,6 +45,12 @@ class Scatter {
     else if (this.marks.some(mark => !this.within(mark))) this.glide(this.frames[this.moment]);
     timeline(this);
     this.refresh();
+  }
+
+  // Pictures of a size from the start, as a link asked for.
+  begin(size) {
+    this.pictures = true;
+    this.size = this.root.querySelector("[data-part=size]").value = size;
   }
 
   // The selection that Python sent, where it is one of these points.
@@ -220,6 +227,11 @@ class Scatter {
   showPictures(on) {
     this.pictures = on;
     this.refresh();
+    this.tellPictures();
+  }
+
+  tellPictures() {
+    this.tell("pictures", this.pictures ? this.size : 0);
   }
 
   // Selecting: `way` is "only", "add" or "remove".
