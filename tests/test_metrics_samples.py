@@ -98,6 +98,19 @@ def test_blurred_samples_are_not_called_memorised_nor_copies_with_a_little_noise
     assert evaluate(subject_of(noisy), ["memorisation"])["memorisation"].value > 0.9
 
 
+def test_copies_in_black_and_white_are_found_out_too() -> None:
+    images = digits()
+    for samples, share in ((images[900:1200], 1), (images[1300:1600], 0)):
+        coarse = np.where(samples > 0.5, np.float32(0.9), np.float32(0.1))
+        found = evaluate(subject_of(coarse), ["memorisation"])["memorisation"]
+        assert found.value == pytest.approx(share, abs=0.12)
+        assert (
+            found.details["median_relative_distance"] < 1e-6
+            if share
+            else found.details["median_ratio"] == pytest.approx(1, abs=0.1)
+        )
+
+
 def test_without_held_out_images_nothing_is_called_memorised() -> None:
     images = digits()[:20]
     found = evaluate(Subject(Replay(images), images), ["memorisation"])["memorisation"]

@@ -21,6 +21,7 @@ from genlab.metrics.subject import Subject
 
 NEXT = 50  # further neighbours that tell how near is near
 QUANTILE = 0.05  # of held-out images, below which a sample counts as memorised
+FEW = 16  # values of pixels, at most, for images to be called coarse
 SIDE = 32  # pixels to about which larger images are averaged before they are compared
 
 
@@ -89,7 +90,15 @@ class Copying(NamedTuple):
 
 
 def copying(samples: np.ndarray, held_out: np.ndarray, chunks: Iterable[np.ndarray]) -> Copying:
-    """Compare samples and held-out images, (N, C, H, W) and (M, C, H, W), with all training images in chunks."""
+    """Compare samples and held-out images, (N, C, H, W) and (M, C, H, W), with all training images in chunks.
+
+    Where samples have few values of pixels, as those of a model of black and white, all images are first rounded to these.
+    """
+    values = np.unique(samples)
+    if len(values) <= FEW:
+        between = (values[1:] + values[:-1]) / 2
+        held_out = values[np.searchsorted(between, held_out)]
+        chunks = (values[np.searchsorted(between, chunk)] for chunk in chunks)
     found = nearest_images(np.concatenate([samples, held_out]), chunks)
     ours, usual = (NearestImages(*(array[part] for array in found)) for part in (slice(len(samples)), slice(len(samples), None)))  # fmt: skip
     return Copying(ours, usual, float(np.quantile(usual.relative, QUANTILE)))
