@@ -5,7 +5,7 @@ from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary, empty_state, guarded, offer_undo
 from genlab.ui.navigation import header, page, run_app
 from genlab.ui.pictures import show_figure, show_images
-from genlab.ui.routes import opening, routes
+from genlab.ui.routes import extra_routes, opening
 from genlab.ui.state import choose_image_set, choose_run, get_models, get_workspace, remember
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "choose_image_set",
     "choose_run",
     "empty_state",
+    "extra_routes",
     "get_models",
     "get_workspace",
     "guarded",
@@ -23,7 +24,6 @@ __all__ = [
     "page",
     "parameter_form",
     "remember",
-    "routes",
     "run_app",
     "show_figure",
     "show_images",

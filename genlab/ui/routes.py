@@ -128,7 +128,7 @@ def _pixels(run: genlab.Run, body: bytes) -> bytes:
     return np.rint(run.decode(codes).array * 255).astype(np.uint8).tobytes()
 
 
-def routes() -> list[BaseRoute]:
+def extra_routes() -> list[BaseRoute]:
     """The routes, for `streamlit.App`."""
     start = base()
     return [
