@@ -178,5 +178,6 @@ def mean_entry(results: Sequence[Result], number: Callable[[Result], float], for
     mean, deviation = spread([number(result) for result in results])
     if math.isnan(mean):
         return Entry("–")
-    text = f"{mean:{form}}" if math.isnan(deviation) else f"{mean:{form}} ± {deviation:.2g}"
+    apart = f"{deviation:.0f}" if deviation >= 100 else f"{deviation:.2g}"
+    text = f"{mean:{form}}" if math.isnan(deviation) else f"{mean:{form}} ± {apart}"
     return Entry(text, tuple(result.run for result in results if result.run))
