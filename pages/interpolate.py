@@ -2,11 +2,24 @@ import streamlit as st
 
 from genlab import ui
 from genlab.ui.explore_controls import explorable_run
+from genlab.ui.explore_plane import finger_plane
 from genlab.ui.explore_styles import style_mixing
 from genlab.ui.explore_walks import attributes, traversals, walk
 
-WAYS = {"Walk": walk, "Traverse": traversals, "Attributes": attributes, "Style mixing": style_mixing}
-NEEDS = {"Walk": "decodes", "Traverse": "encodes", "Attributes": "encodes", "Style mixing": "mixes_styles"}
+WAYS = {
+    "Walk": walk,
+    "Plane": finger_plane,
+    "Traverse": traversals,
+    "Attributes": attributes,
+    "Style mixing": style_mixing,
+}
+NEEDS = {
+    "Walk": "decodes",
+    "Plane": "decodes",
+    "Traverse": "encodes",
+    "Attributes": "encodes",
+    "Style mixing": "mixes_styles",
+}
 
 ui.header(
     "Interpolate", "What lies between images: walk from one to another, along one dimension, or along an attribute."

@@ -194,14 +194,14 @@ def test_walks_go_both_ways_through_images_and_prior(lab: genlab.Workspace) -> N
 def test_a_model_without_encoder_walks_in_its_prior_and_says_so(lab: genlab.Workspace) -> None:
     app = visit("interpolate", run=lab.runs["game"].id)
     assert "has no encoder" in app.info[0].value
-    assert app.button_group(key="way").options == ["Walk"]
+    assert app.button_group(key="way").options == ["Walk", "Plane"]
     assert pictures(app)
 
 
 def test_styles_are_mixed_in_a_table_of_rows_and_columns(lab: genlab.Workspace) -> None:
     run = lab.runs["styles"]
     app = visit("interpolate", run=run.id, way="Style mixing", rows=2, columns=3)
-    assert app.button_group(key="way").options == ["Walk", "Style mixing"]
+    assert app.button_group(key="way").options == ["Walk", "Plane", "Style mixing"]
     assert "below level 1 of 3" in captions(app)
     table, one_pair = pictures(app)
     assert [table.count("<img"), one_pair.count("<img")] == [3, 1]
