@@ -564,7 +564,8 @@ def test_the_page_measures_with_chance_and_number(lab: genlab.Workspace) -> None
     chosen = table.set_index("measure").loc["Identification, first choice"]
     assert chosen["by chance"] == "25.0%"
     assert any("Only 16 images" in caption.value for caption in app.caption)
-    assert visit(run=lab.runs["crosses"].id, way="Map").get("plotly_chart")
+    app = visit(run=lab.runs["crosses"].id, way="Map")
+    assert any("of the codes" in caption.value and "“crosses”" in caption.value for caption in app.caption)
 
 
 def test_without_a_run_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
