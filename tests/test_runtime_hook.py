@@ -22,7 +22,7 @@ CONTENTS = {"a.mjs": b"export {}", "a.wasm": b"\0asm"}
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The hook, expecting two small files."""
-    specification = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    specification = importlib.util.spec_from_file_location("browser_runtime", ROOT / ".build" / "browser_runtime.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
