@@ -126,6 +126,20 @@ def test_answers_agree_with_the_metric_and_are_numbered_as_in_the_set(lab: genla
         run.answers("sampler")
 
 
+@pytest.mark.parametrize("source", ["real", "sampled", "mixed"])
+@pytest.mark.parametrize("drawn_once", [0, 300])
+def test_an_estimate_counts_the_steps_that_a_source_of_triplets_takes(
+    lab: genlab.Workspace, source: str, drawn_once: int
+) -> None:
+    sampled = {} if source == "real" else {"source": source, "triplets_from": "sampler", "drawn_once": drawn_once}
+    images = tiny.images(lab)
+    train = len(images.splits["train"])
+    found = lab.estimate("recognition", images, device="cpu", **{**SMALL, **sampled, "epochs": 3})
+    an_epoch = {"real": train / 12, "mixed": train / 6, "sampled": (drawn_once or train) / 4}[source]
+    assert found.steps == pytest.approx(3 * an_epoch, abs=3)
+    assert found.seconds > 0
+
+
 def visit(run: genlab.Run, **query: object) -> AppTest:
     app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
     app.switch_page("pages/recognise.py")

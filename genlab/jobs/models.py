@@ -40,8 +40,11 @@ def newest_model(path: Path) -> Model:
     return build_model(run, checkpoint)
 
 
-def with_triplets(data: Batches, model: Model) -> Batches:
-    """The data as `model` wants it: as it is or, where its triplets come from another run, with what that run samples."""
+def with_triplets(data: Batches, model: Model, most: int | None = None) -> Batches:
+    """The data as `model` wants it: as it is or, where its triplets come from another run, with what that run samples.
+
+    At most `most` triplets are drawn once, where a trial needs no more.
+    """
     from genlab.nn.triplet_settings import TripletSettings, TripletSource
 
     chosen = model.parameters_used
@@ -51,4 +54,5 @@ def with_triplets(data: Batches, model: Model) -> Batches:
 
     settings = TripletSettings(**{name: getattr(chosen, name) for name in TripletSettings.model_fields})
     sampler = newest_model(Path(chosen.triplets_from))
-    return TripletBatches(data, sampler, settings, mixed=chosen.source == "mixed", drawn_once=chosen.drawn_once)
+    once = chosen.drawn_once if most is None else min(most, chosen.drawn_once)
+    return TripletBatches(data, sampler, settings, mixed=chosen.source == "mixed", drawn_once=once)

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from genlab.core.errors import FailedRunError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
+    from genlab.core.batch import Batches
     from genlab.data import ImageSet
     from genlab.training.loop import Training
 
 PATIENCE = 2.0  # seconds spent on measuring, or one step where that takes longer
 WARM = 2  # steps before the clock runs: the first ones also allocate
-FEW = 256  # images that a fit is tried on; its iterations take time in proportion to their number
+FEW = (
+    256  # images that a fit is tried on; its iterations take time in proportion to their number. Also sampled triplets
+)
 
 
 class Estimate(NamedTuple):
@@ -44,24 +48,28 @@ def estimate(
     from genlab.core.registry import find
     from genlab.core.settings import TrainingSettings
     from genlab.data.loader import ArrayBatches, PairedBatches
+    from genlab.jobs.models import with_triplets
     from genlab.training.loop import Training
 
     chosen = TrainingSettings(**settings)
     with torch.random.fork_rng():
         network = find(model).create(images.shape, len(images.class_names), **parameters)
         fits, train = isinstance(network, Fits), images.splits["train"]
-        few = train[:FEW] if fits else train
+        sampled = parameters.get("source", "real") != "real"  # its triplets come from another run
+        few = train[:FEW] if fits or sampled else train
         labelled = images.identities if network.learns_from == "identities" else images.labels
-        data = ArrayBatches(images.images, labelled, {"train": few}, len(images.class_names))
-        other = second and ArrayBatches(second.images, None, {"train": second.splits["train"]})
-        trial = Training(
-            network,
-            PairedBatches(data, other) if other else data,
-            chosen.model_copy(update={"epochs": 100_000, "early_stopping": 0}),
-        )
+
+        def dealt(indices: np.ndarray, most: int | None = None) -> Batches:
+            data = ArrayBatches(images.images, labelled, {"train": indices}, len(images.class_names))
+            other = second and ArrayBatches(second.images, None, {"train": second.splits["train"]})
+            return PairedBatches(data, other) if other else with_triplets(data, network, most)
+
+        unending = chosen.model_copy(update={"epochs": 100_000, "early_stopping": 0})
+        trial = Training(network, dealt(few, FEW), unending)
         per_step, kept, ended = _try(trial)
-    share = len(train) / len(few)
-    steps = min(chosen.epochs, ended) if fits else chosen.epochs * trial.steps_per_epoch
+        per_epoch = dealt(train).steps(chosen.batch_size) if sampled else trial.steps_per_epoch
+    share = len(train) / len(few) if fits else 1
+    steps = min(chosen.epochs, ended) if fits else chosen.epochs * per_epoch
     batch = images.shape.values * 4 * (len(train) if fits else chosen.batch_size) * (1 if second is None else 2)
     count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     return Estimate(count, steps, steps * per_step * share, _held(trial) + kept + batch, str(trial.device))

@@ -140,7 +140,7 @@ class Workspace:
         from genlab.core.registry import find
         from genlab.workspace.estimate import estimate
 
-        parameters, settings = self.plan(model, preset, values)
+        parameters, settings = self.plan(model, preset, self._found(values))
         images, other = self._sets(find(model), data, second)
         return estimate(model, images, parameters, settings, other)
 
