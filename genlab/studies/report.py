@@ -21,6 +21,7 @@ STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .8rem;border-bottom:1px solid #8885;text-align:right}
+td+td{white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 caption,figcaption{caption-side:bottom;text-align:left;opacity:.8;font-size:.9rem;padding:.4rem 0}
 figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto;background:#fff;border-radius:.5rem}

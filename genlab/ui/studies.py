@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genlab.workspace.studies import StudyRun
 
 SECONDS = 2.0
+FIRM = "\N{NO-BREAK SPACE}"
 
 
 def choose_study() -> StudyRun:
@@ -100,8 +101,8 @@ def _table(table: Table) -> None:
 
 
 def _linked(entry: Entry) -> str:
-    """A number as a link: to its run, or to the comparison of its runs."""
-    text = plain(entry.text)
+    """A number as a link: to its run, or to the comparison of its runs; no line breaks within a number."""
+    text = plain(entry.text).replace(" ± ", f"{FIRM}±{FIRM}").replace(" = ", f"{FIRM}={FIRM}")
     if not entry.runs:
         return text
     if len(entry.runs) == 1:
