@@ -32,8 +32,8 @@ are tried in all pairs around held-out images. Counted are triplets that are *se
 than its margin, so that they still teach it something.
 
 A high share is not enough: a positive that is all but its anchor is easily nearer than any negative, and teaches little about
-what varies between photographs of one thing. Whether it helps is seen by training on it (`source` sampled, on the Train page)
-and comparing the runs on the Recognise page.
+what varies between photographs of one thing. Whether it helps is seen by training on it: the study *Radii of sampled triplets*
+does so for many settings, and the Recognise page compares any two runs.
 """
 
 
