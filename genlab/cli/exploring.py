@@ -248,3 +248,36 @@ def _write_chart(file: Path, laid_out: Projection, class_names: tuple[str, ...],
     )
     figure.update_layout(title={"text": caption})
     file.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
+
+
+@click.command()
+@click.argument("run")
+@click.argument("folder")
+@click.argument("through", nargs=-1)
+@reports(lambda document: f"{document['folder']}: open it through any server of files, as its README says.")
+def exhibit(run: str, folder: str, through: tuple[str, ...]) -> dict[str, Any]:
+    """Write a folder that explores a run's latent space in any browser, without Python and without a network.
+
+    Its plane goes THROUGH three images of the run's set (numbers) or files; for a model without an encoder, through draws
+    from its prior (seeds). Without any, two latent dimensions are shown whole, and of more the plane through images 0, 1, 2.
+    """
+    import numpy as np
+
+    found = laboratory().runs[run]
+    named = through or ("0", "1", "2")
+    if len(named) != 3:
+        raise BadInputError(f"A plane goes through three images, and {len(named)} were given.")
+    model: Any = found.model()
+    corners: Any = None
+    if through or getattr(model, "latent_dim", 0) != 2:
+        if found.can("encodes"):
+            corners = found.codes(given_images(found, named))
+        elif all(seed.isdecimal() for seed in named):
+            corners = np.concatenate([found.codes(int(seed)) for seed in named])
+        else:
+            raise BadInputError(f"{found.name} has no encoder, so THROUGH must be whole numbers: seeds of its prior.")
+    noun = "image" if found.can("encodes") else "draw"
+    names = [] if corners is None else [f"{noun} {one}" if one.isdecimal() else Path(one).name for one in named]
+    written = found.exhibit(folder, corners, names)
+    size = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
+    return {"run": found.id, "folder": str(written), "bytes": size, "through": names}

@@ -31,6 +31,7 @@ COMMANDS = {
     "triplets": "exploring",
     "radii": "measuring",
     "project": "exploring",
+    "exhibit": "exploring",
     "evaluate": "measuring",
     "bm": "measuring",
 }

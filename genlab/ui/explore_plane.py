@@ -11,13 +11,13 @@ import streamlit as st
 
 import genlab
 from genlab.figures.images import Images
-from genlab.figures.palette import PALETTE
-from genlab.ui.components.browser import packed, view
+from genlab.ui.components.browser import view
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import choose_images, image_name, one_of_each
 from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import decoder_addresses
+from genlab.workspace.exhibit import view_of
 
 if TYPE_CHECKING:
     from genlab.workspace.results import LatentPlane
@@ -78,31 +78,17 @@ def name_of(plane: LatentPlane) -> str:
 
 def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
     flat = not names
-    noun = "real images" if run.can("encodes") else "draws from the prior"
     before = st.session_state.get("finger-kept", {}).get(name_of(plane), {})
-    start = plane.places[int(np.argmin(np.linalg.norm(plane.places, axis=1))), :2].tolist() if flat else [0.0, 0.0]
-    name = name_of(plane)
-    data = {
-        "name": f"{name}/{weights_of(run)}",
+    data = view_of(run, plane, names) | {
+        "name": f"{name_of(plane)}/{weights_of(run)}",
         "decoder": decoder_addresses(run),
-        "frame": {part: array.tolist() for part, array in plane.frame._asdict().items()},
-        "extent": plane.extent,
-        "points": packed(plane.places),
-        "labels": None if plane.labels is None else plane.labels.tolist(),
-        "palette": PALETTE,
-        "usual": plane.usual,
-        "width": plane.width,
-        "corners": [{"name": name, "at": at} for name, at in zip(names, plane.corners.tolist(), strict=True)],
-        "axes": ["z1", "z2"] if flat else ["x", "y"],
-        "noun": noun,
-        "place": before.get("place") or _linked(plane) or start,
-        "pins": before.get("pins") or [],
-        "label": f"A plane of the latent space of {run.title}. Drag, or use the arrow keys; Enter pins a picture.",
     }
+    data["place"] = before.get("place") or _linked(plane) or data["place"]
+    data["pins"] = before.get("pins") or []
     told = view("plane", data, key="finger", on_place_change=_nothing, on_pins_change=_nothing)
     what = "two latent dimensions" if flat else "plane through the three codes"
     st.caption(plain(
-        f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {noun}"
+        f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {data['noun']}"
         f"{'' if flat else ', fainter the farther they lie from the plane'}. "
         "Drag across it, or move with the arrow keys (with Shift in small steps); Enter pins a picture."
     ))  # fmt: skip

@@ -10,9 +10,10 @@ import streamlit as st
 import genlab
 from genlab.figures.latent import ROLES
 from genlab.latent.triplets import TripletSettings, inward_steps, uniform_draws
-from genlab.ui.components.browser import doubles, packed, view
+from genlab.ui.components.browser import doubles, view
 from genlab.ui.messages import plain
 from genlab.ui.routes import decoder_addresses
+from genlab.workspace.exhibit import packed
 
 if TYPE_CHECKING:
     from genlab.ui.explore_pick import Chosen

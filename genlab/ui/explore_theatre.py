@@ -12,10 +12,11 @@ import streamlit as st
 import genlab
 from genlab.core.errors import BadInputError
 from genlab.figures.palette import PALETTE
-from genlab.ui.components.browser import doubles, packed, view
+from genlab.ui.components.browser import doubles, view
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.messages import plain
 from genlab.ui.routes import decoder_addresses
+from genlab.workspace.exhibit import ground_of
 
 if TYPE_CHECKING:
     from genlab.workspace.results import LatentPlane, Traversal
@@ -38,7 +39,7 @@ def theatre(run: genlab.Run, codes: np.ndarray, names: Sequence[str], *, closed:
         "size": codes.shape[1],
         "names": list(names),
         "closed": closed,
-        "planes": [plane and _told(plane) for plane in planes],
+        "planes": [plane and ground_of(plane) for plane in planes],
         "legends": [
             f"From {names[start]} to {names[(start + 1) % len(codes)]}, on the plane through both and the origin, among "
             f"the codes of {AROUND} {noun} at most. Hatched: no code lies near."
@@ -58,18 +59,6 @@ def _around(run: genlab.Run, start: np.ndarray, end: np.ndarray) -> LatentPlane 
         return run.latent_plane(np.stack([start, end, np.zeros_like(start)]), limit=AROUND)
     except BadInputError:
         return None
-
-
-def _told(plane: LatentPlane) -> dict[str, Any]:
-    return {
-        "frame": {part: array.tolist() for part, array in plane.frame._asdict().items()},
-        "extent": plane.extent,
-        "points": packed(plane.places),
-        "labels": None if plane.labels is None else plane.labels.tolist(),
-        "palette": PALETTE,
-        "usual": plane.usual,
-        "width": plane.width,
-    }
 
 
 def _name(run: genlab.Run, *parts: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from genlab.runs.directory import RunDirectory
 from genlab.runs.events import Illness, illnesses
 from genlab.runs.files import copy_file, write_atomically
 from genlab.runs.sharing import pack
+from genlab.workspace.exhibit import write_exhibit
 from genlab.workspace.explore import Explore
 from genlab.workspace.export import decoder_file
 from genlab.workspace.loading import load_model
@@ -266,6 +267,13 @@ class Run(Explore):
         Exported and compared with PyTorch on the first call, then kept. Raises `BadInputError` where there is none.
         """
         return decoder_file(self, step)
+
+    def exhibit(self, folder: str | Path, corners: Any = None, names: Sequence[str] = ()) -> Path:
+        """A folder that explores a plane of its latent space in any browser, without Python and without a network.
+
+        The plane goes through three images or codes with their names; without any it is that of two latent dimensions.
+        """
+        return write_exhibit(self, Path(folder), corners, names)
 
     def record(self) -> str:
         """What one must know to repeat the run, as JSON."""

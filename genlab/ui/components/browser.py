@@ -47,15 +47,6 @@ def view(name: str, data: dict[str, Any], *, key: str, **heard: Any) -> Any:
     return _view(name)(key=key, data={"web": web_address(), **data}, **heard)
 
 
-def packed(array: np.ndarray) -> str:
-    """Numbers as base64 of float32, which the browser reads as they are.
-
-    >>> packed(np.array([1.0, 2.0]))
-    'AACAPwAAAEA='
-    """
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f4").tobytes()).decode()
-
-
 def doubles(array: np.ndarray) -> str:
     """Numbers as base64 of float64, so that the browser samples what Python does.
 
