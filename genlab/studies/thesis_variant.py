@@ -399,7 +399,7 @@ def _pictures(title: str, results: Sequence[Result], open_run: Callable[[str], A
     return [
         Picture(f"{title}: reconstructions", Images(rebuilt, "").png_bytes(columns=10),
                 f"Held-out images, then the vanilla VAE, then the variant; D = {d}, seed 0.", ids),
-        Picture(f"{title}: samples", Images(drawn, "").png_bytes(columns=10), f"The vanilla VAE, then the variant; D = {d}, seed 0.", ids),
+        Picture(f"{title}: samples", Images(drawn, "").png_bytes(columns=10), f"The vanilla VAE, then the variant; D = {d}, seed 0. At β = 1/32 codes of images may lie far from the prior that these are drawn from.", ids),
     ]  # fmt: skip
 
 
