@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import test_browser
 from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
 
 import genlab
@@ -28,11 +29,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chro
 with_runtime = pytest.mark.skipif(not has_runtime(), reason="the runtime was not fetched, as npm was not there")
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    laboratory = Laboratory(tmp_path_factory.mktemp("laboratory"))
-    yield laboratory
-    laboratory.close()
+lab = test_browser.lab  # a server and a home of its own for this file too
 
 
 @pytest.fixture(scope="module")
