@@ -354,6 +354,33 @@ def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) 
     assert np.allclose(np.array(inside_of(linked, "[...map.at]")).reshape(-1, 2), history.frames[0], atol=1e-4)
 
 
+def test_a_tour_leads_through_the_pages_and_sets_them(lab: Laboratory, context) -> None:
+    tab = lab.open(context, "")
+    tab.locator(".st-key-tour-latent-space button").click()
+    tab.get_by_text("Every image has a place").wait_for()
+    tab.locator(f"{GROUND}[data-painted='2000'][data-sheet]").wait_for()
+    at_rest(tab)
+    assert not inside_of(tab, "map.pictures")
+    tab.get_by_role("button", name="Next").click()
+    tab.get_by_text("Pictures in the place of dots", exact=True).wait_for()
+    at_rest(tab)
+    eventually(lambda: inside_of(tab, "[map.pictures, map.size]") == [True, 26], "pictures take the place of dots")
+    tab.get_by_role("button", name="Next").click()
+    tab.get_by_text("The way back", exact=True).wait_for()
+    tab.locator(f"{GROUND}[data-painted='1000']").wait_for()
+    at_rest(tab)
+    tab.get_by_role("button", name="Next").click()
+    tab.get_by_role("heading", name="Interpolate").wait_for()
+    ends = tab.get_by_role("textbox", name="Ends (numbers)")
+    ends.wait_for()
+    assert ends.input_value() == "12, 2946"
+    at_rest(tab)
+    tab.get_by_role("button", name="Leave the tour").click()
+    tab.get_by_text("A walk between two images").wait_for(state="detached")
+    assert "tour=" not in address(tab)
+    tab.close()
+
+
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
     assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
     assert lab.complaints == []

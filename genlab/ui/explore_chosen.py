@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import streamlit as st
 
@@ -45,7 +47,8 @@ def gallery(run: genlab.Run, numbers: np.ndarray, letting_go: str) -> None:
     images = run.images
     chosen = Images(np.asarray(images.images[numbers[:MOST_IN_GALLERY]]))
     more = f" (the first {MOST_IN_GALLERY} are shown)" if len(numbers) > MOST_IN_GALLERY else ""
-    show_images(chosen, f"The {len(numbers)} selected images of {images.title}{more}. {letting_go}", key="selection")
+    caption = f"The {len(numbers)} selected images of {images.title}{more}. {letting_go}"
+    show_images(chosen, caption, key="selection", columns=math.ceil(math.sqrt(len(chosen))))
     every = Images(np.asarray(images.images[numbers]))
     names = [f"{number:06d}" for number in numbers]
     stem = file_stem(run, "selection")

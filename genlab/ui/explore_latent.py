@@ -137,6 +137,7 @@ def _map(
         moments=when,
         chosen=st.query_params.get("chosen", ""),
         pictures=_size_in_address(),
+        asked=st.session_state.get("map-asked", 0),
         on_drop=dropped,
     )
     st.caption(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from genlab.ui import theme
+from genlab.ui import theme, tours
 from genlab.ui.memory import settle
 from genlab.ui.messages import boundary
 from genlab.ui.state import get_workspace
@@ -124,6 +124,7 @@ def run_app(folder: Path) -> None:
     token = _framed.set(True)
     try:
         with boundary():
+            tours.guide()
             chosen.run()
     finally:
         _framed.reset(token)

@@ -103,7 +103,7 @@ def scatter(
     """Show points (N, 2), or (K, N, 2) at K moments, each with its number (N,), and return what was done to them.
 
     `sheet` makes the pictures (it should remember them), `chosen` is the selection to begin with, the `text` of an earlier one, and a changed
-    `asked` puts it in the place of the one that stands. `pictures` is the size they begin with.
+    `asked` puts it in the place of the one that stands, as it does `pictures`, the size that they begin with.
     """
     frames = np.asarray(frames, dtype="<f4")
     frames = frames[None] if frames.ndim == 2 else frames

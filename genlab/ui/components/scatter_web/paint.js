@@ -98,7 +98,7 @@ function paintPictures(context, scatter, ratio) {
     paintTile(context, sheet, row, x, y, wide, tall);
   }
   context.globalAlpha = 1;
-  return drawn.length;
+  scatter.drawn = { spots: drawn, wide, tall };
 }
 
 function paintTile(context, sheet, row, x, y, wide, tall) {
@@ -154,10 +154,11 @@ function paintOverlay(context, scatter) {
   }
   if (hovered >= 0) {
     const [x, y] = scatter.screen(at[2 * hovered], at[2 * hovered + 1]);
+    const reach = scatter.pictures && scatter.sheet ? scatter.size / 2 + 3 : scatter.radius() + 4;
     context.strokeStyle = look.text;
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(x, y, scatter.radius() + 4, 0, 2 * Math.PI);
+    context.roundRect(x - reach, y - reach, 2 * reach, 2 * reach, scatter.pictures ? 2 : reach);
     context.stroke();
   }
   if (outline.length >= 4) {

@@ -33,11 +33,12 @@ class Scatter {
       new Float32Array(points, 4 * this.count * (1 + 2 * frame), 2 * this.count));
     this.codes = codes && new Float32Array(codes);
     this.symbols = data.symbols;
-    if (!before && data.pictures) this.begin(data.pictures);
+    if (!before || before.asked !== data.asked) this.begin(data.pictures);
     this.axes = data.axes;
     if (!before || before.colours.title !== data.colours.title) this.hidden.clear();
     if (!same) { this.chosen = this.given(); this.history = []; this.hovered = -1; }
     else if (before.asked !== data.asked) this.keep(this.given());
+    if (before && before.asked !== data.asked) { this.tellPictures(); this.report(); }
     this.colour();
     this.mark(data.marks);
     this.loadSheet(data.sheet);
@@ -49,8 +50,8 @@ class Scatter {
 
   // Pictures of a size from the start, as a link asked for.
   begin(size) {
-    this.pictures = true;
-    this.size = this.root.querySelector("[data-part=size]").value = size;
+    this.pictures = size > 0;
+    if (size) this.size = this.root.querySelector("[data-part=size]").value = size;
   }
 
   // The selection that Python sent, where it is one of these points.
@@ -279,8 +280,18 @@ class Scatter {
 
   near(x, y, reach) {
     if (!this.count) return -1;
-    const more = this.pictures ? this.size / 2 : 0;
-    return nearest(this.at, this.shown, ...this.placeOf(x, y), (reach + more) / this.view.scale);
+    if (this.pictures && this.sheet) return this.pictured(x * this.ratio, y * this.ratio);
+    return nearest(this.at, this.shown, ...this.placeOf(x, y), reach / this.view.scale);
+  }
+
+  // The row of the uppermost picture at a place, in device pixels.
+  pictured(x, y) {
+    const { spots, wide, tall } = this.drawn;
+    for (let place = spots.length - 1; place >= 0; place--) {
+      const [row, left, top] = spots[place];
+      if (x >= left && x < left + wide && y >= top && y < top + tall) return row;
+    }
+    return -1;
   }
 
   hover(row, at = [0, 0]) {
