@@ -64,7 +64,9 @@ export function paint(canvas, { bytes, width, height }, index = 0) {
 
 // A line that says where pictures are decoded: a bar while the decoder comes, a hint where the server has to help.
 export function status(decoder) {
-  const line = element("div", { class: "status", role: "status" }, element("span", { class: "bar" }), "Preparing the decoder, once for each run …");
+  if (decoder.where === "browser") return "";
+  const until = decoder.route ? "The decoder is on its way; until it is here, the server decodes." : "The decoder is on its way …";
+  const line = element("div", { class: "status", role: "status" }, element("span", { class: "bar" }), until);
   decoder.ready.then(() => {
     line.dataset.where = decoder.where;
     line.replaceChildren(decoder.where === "browser" ? "" : decoder.where === "server"
