@@ -50,6 +50,13 @@ def test_a_run_answers_as_it_was_at_a_step(run: genlab.Run) -> None:
     assert np.array_equal(codes[-1], run.encode(images).mean)
     assert all(np.abs(codes[i] - codes[j]).max() > 0.01 for i, j in ((0, 1), (1, 2), (0, 2)))
     assert np.array_equal(run.at(10).sample(3, seed=2).array, run.at(10).sample(3, seed=2).array)
+    assert run.at(10).title == "traveller at step 10"
+    early = run.at(10).neighbours(images, count=2)
+    assert not (run.directory / "artefacts" / "cache").exists()  # kept for the newest weights alone
+    late = run.neighbours(images, count=2)
+    assert list((run.directory / "artefacts" / "cache").iterdir())
+    assert np.abs(early.distances - late.distances).max() > 0.01
+    assert np.array_equal(run.at(30).neighbours(images, count=2).distances, late.distances)
     with pytest.raises(BadInputError, match="no checkpoint at step 11; there are: 10, 20, 30"):
         run.at(11).model()
 

@@ -116,7 +116,8 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
             )
             gallery(run, np.array(chosen), letting_go)
         else:
-            one_image(run, chosen[0] if chosen else _typed(run, projection))
+            then = run.at(int(history.steps[frame])) if history else run
+            one_image(then, chosen[0] if chosen else _typed(run, projection))
 
 
 def _map(

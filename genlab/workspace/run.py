@@ -70,7 +70,7 @@ class Run(Explore):
     @property
     def title(self) -> str:
         """The name, as captions say it."""
-        return self.name
+        return self.name if self._step is None else f"{self.name} at step {self._step}"
 
     @property
     def state(self) -> RunState:
@@ -301,3 +301,7 @@ class Run(Explore):
         then = Run(self.lab, self.directory, shipped=self.shipped, config=self.config)
         then._step = step
         return then
+
+    def _cache(self) -> Path | None:
+        """Codes are kept on disk for the newest weights alone."""
+        return super()._cache() if self._step is None else None
