@@ -44,7 +44,9 @@ class Planes(Analyse):
             if len(given) != 3:
                 raise BadInputError(f"A plane goes through three codes, and {len(given)} were given.")
             frame = frame_through(given)
-            others = (np.abs(codes[:, None] - given).max(2) > CLOSE).all(1)  # a corner would be a dense place of its own
+            others = (np.abs(codes[:, None] - given).max(2) > CLOSE).all(
+                1
+            )  # a corner would be a dense place of its own
             codes, indices = codes[others], None if indices is None else indices[others]
             placed = frame.places(given)[:, :2]
             extent = extent_of(placed)
