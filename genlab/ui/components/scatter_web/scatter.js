@@ -286,7 +286,7 @@ class Scatter {
 
   // The row of the uppermost picture at a place, in device pixels.
   pictured(x, y) {
-    const { spots, wide, tall } = this.drawn;
+    const { spots, wide, tall } = this.drawn || { spots: [] };
     for (let place = spots.length - 1; place >= 0; place--) {
       const [row, left, top] = spots[place];
       if (x >= left && x < left + wide && y >= top && y < top + tall) return row;
