@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_shipped_runs_stay_as_they_are(tmp_path: Path) -> None:
     file = run.decoder()
     assert lab.root in file.parents
     assert sorted(run.directory.rglob("*")) == before
+
+
+def test_a_server_exports_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = genlab.Workspace(tmp_path / "lab").runs["digits-gan"]
+    here = run.decoder().read_bytes()
+    run.decoder().unlink()
+    monkeypatch.setattr("genlab.workspace.export._export", lambda *_: pytest.fail("exported in the server"))
+    with ThreadPoolExecutor(1) as pool:
+        file = pool.submit(run.decoder).result()
+        codes = np.random.default_rng(0).normal(size=(3, run.model().latent_dim)).astype(np.float32)
+        np.testing.assert_allclose(
+            decode_graph(file.read_bytes(), codes), run.decode(codes).array, atol=1e-4, err_msg="not the same decoder"
+        )
+        assert len(here) == len(file.read_bytes())
+        monkeypatch.setattr(
+            "genlab.workspace.export.WRITE", "import sys; sys.stderr.write('This cannot be.'); sys.exit(2)"
+        )
+        file.unlink()
+        with pytest.raises(BadInputError, match=r"^This cannot be\.$"):
+            pool.submit(run.decoder).result()
 
 
 def test_the_command_line_writes_a_decoder(

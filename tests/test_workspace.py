@@ -182,7 +182,9 @@ def test_queued_and_paused_runs_can_be_paused_and_stopped(still: Workspace) -> N
 def test_waiting_for_a_run_that_failed_raises_its_sentence(still: Workspace) -> None:
     run = prepared(still, "vae_gan", batch_size=8, learning_rate=1.0)
     assert train(run) == "failed"
-    with pytest.raises(FailedRunError, match=r"stopped being a finite number in step.*lower learning rate, 0.1 instead of 1"):
+    with pytest.raises(
+        FailedRunError, match=r"stopped being a finite number in step.*lower learning rate, 0.1 instead of 1"
+    ):
         run.wait()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the exported graphs: another one makes them be exported again
 KEPT = 4  # checkpoints of a run whose decoders are kept
+
+WRITE = "import sys; from genlab.workspace.export import write_decoder; write_decoder(*sys.argv[1:])"
 
 _lock = threading.Lock()
 
@@ -33,11 +37,36 @@ def decoder_file(run: Run, step: int | None = None) -> Path:
     file = _folder(run) / f"decoder-{_hash(checkpoint)}-{FORMAT}.onnx"
     with _lock:  # one export at a time, and none twice
         if not file.is_file():
-            graph = _export(run, checkpoint)
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, graph)
+            if threading.current_thread() is threading.main_thread():
+                write_atomically(file, _export(run, checkpoint))
+            else:
+                _export_apart(run, checkpoint, file)
             _forget_old(file)
     return file
+
+
+def write_decoder(root: str, run_id: str, step: str, file: str) -> None:
+    """Export one checkpoint's decoder to a file; what goes wrong is one sentence on standard error and exit code 2."""
+    from genlab.workspace import Workspace
+
+    try:
+        run = Workspace(root).runs[run_id]
+        write_atomically(Path(file), _export(run, _checkpoint(run, int(step))))
+    except BadInputError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
+
+def _export_apart(run: Run, checkpoint: Checkpoint, file: Path) -> None:
+    """Export in a process of its own: PyTorch's exporter changes how models are called in all threads meanwhile."""
+    arguments = [str(run.lab.root), run.id, str(checkpoint.step), str(file)]
+    command = [sys.executable, "-c", WRITE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 2:
+        raise BadInputError(done.stderr.strip().splitlines()[-1])
+    if done.returncode or not file.is_file():
+        raise BadInputError(f"{run.title}: the export of the decoder broke off; run genlab export to see why.")
 
 
 def decoder_key(run: Run) -> str:
