@@ -70,8 +70,9 @@ def visit(lab: Laboratory, context) -> Iterator[Callable]:
 
 
 def inside_of(tab, ask: str):
-    """A value from within the map: `ask` is an expression of `map`."""
-    return tab.locator(GROUND).evaluate(f"(canvas) => {{ const map = canvas.scatter; return {ask}; }}")
+    """A value from within the map: `ask` is an expression of `map`. None while one map takes the place of another."""
+    value = f"(found) => {{ if (found.length !== 1) return null; const map = found[0].scatter; return {ask}; }}"
+    return tab.locator(GROUND).evaluate_all(value)
 
 
 def places(tab, points: np.ndarray) -> np.ndarray:
@@ -360,7 +361,7 @@ def test_a_tour_leads_through_the_pages_and_sets_them(lab: Laboratory, context) 
     tab.get_by_text("Every image has a place").wait_for()
     tab.locator(f"{GROUND}[data-painted='2000'][data-sheet]").wait_for()
     at_rest(tab)
-    assert not inside_of(tab, "map.pictures")
+    eventually(lambda: inside_of(tab, "map.pictures") is False, "dots to begin with")
     tab.get_by_role("button", name="Next").click()
     tab.get_by_text("Pictures in the place of dots", exact=True).wait_for()
     at_rest(tab)
