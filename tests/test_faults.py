@@ -50,12 +50,8 @@ def _killed_while_saving(run: Run, context: Any, chance: random.Random) -> bool:
     return any((run.directory / "checkpoints").glob(f".step-*.{child.pid}.tmp"))
 
 
-def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(
-    lab: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for the server that imports torch once
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiny"])
+def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(lab: Workspace) -> None:
+    context = multiprocessing.get_context("fork")  # a worker that need not import PyTorch again
     values = {"epochs": 60, "hidden": 256, "preview_every": 1000}
     whole, run = prepared(lab, name="whole", **values), prepared(lab, name="killed", **values)
     assert train(whole) == "finished"

@@ -1,4 +1,4 @@
-"""Runs so small that training them takes moments; imported once by the server that forks workers for tests."""
+"""Runs so small that training them takes moments."""
 
 from __future__ import annotations
 
