@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import genlab
-from genlab.core.capabilities import Encodes, SamplesByLabel, Scores, capabilities
+from genlab.core.capabilities import Encodes, Samples, SamplesByLabel, Scores, capabilities
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
 from genlab.core.shapes import Shape
@@ -80,6 +80,19 @@ class Generator(Model, StandardNormalPrior, SamplesByLabel):
     def sample_labels(self, labels, *, temperature=1.0, generator=None):
         noise = torch.rand(len(labels), 1, 8, 8, generator=generator) * 0.1
         return noise + 0.5 * labels.view(-1, 1, 1, 1)
+
+
+class Replay(Model, Samples):
+    """Gives images that it was handed, as if it had drawn them."""
+
+    Parameters = Parameters
+
+    def __init__(self, images: np.ndarray) -> None:
+        super().__init__(Shape(*images.shape[1:]), 0, Parameters())
+        self.register_buffer("images", torch.from_numpy(images).float())
+
+    def sample(self, count, *, temperature=1.0, generator=None):
+        return self.images[:count]
 
 
 class Auto(Generator, Encodes):

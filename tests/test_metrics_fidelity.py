@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exploring import Replay
 
 import genlab
-from genlab.core.capabilities import Samples
-from genlab.core.model import Model
-from genlab.core.parameters import Parameters
-from genlab.core.shapes import Shape
 from genlab.metrics import METRICS, Subject, evaluate
 from genlab.metrics.features import CLASSIFIER, PCA, classifier_features, pca_features
 from genlab.metrics.fidelity import coverage, density, frechet_distance, kernel_distance, precision, recall, spread
@@ -192,19 +189,6 @@ def test_the_classifier_is_trained_once_and_kept(tmp_path: Any) -> None:
 
 
 # --- as metrics ------------------------------------------------------------------------------------------------
-
-
-class Replay(Model, Samples):
-    """Gives images that it was handed, as if it had drawn them."""
-
-    Parameters = Parameters
-
-    def __init__(self, images: np.ndarray) -> None:
-        super().__init__(Shape(*images.shape[1:]), 0, Parameters())
-        self.register_buffer("images", torch.from_numpy(images).float())
-
-    def sample(self, count, *, temperature=1.0, generator=None):
-        return self.images[:count]
 
 
 def subject_of(samples: np.ndarray, **more: Any) -> Subject:

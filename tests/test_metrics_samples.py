@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exploring import Density, FakeRun, Generator, Set
+from exploring import Density, FakeRun, Generator, Replay, Set
 
-from genlab.core.capabilities import Samples
 from genlab.core.errors import BadInputError, UnknownNameError
-from genlab.core.model import Model
-from genlab.core.parameters import Parameters
-from genlab.core.shapes import Shape
 from genlab.metrics import Subject, evaluate
 from genlab.metrics.features import CLASSIFIER, ENLARGED, LITE0, PCA, Features, feature_spaces
 from genlab.metrics.memorisation import copying, nearest_images
@@ -30,19 +26,6 @@ def digits() -> np.ndarray:
 
     images = (load_digits().images[:, None] / 16).astype(np.float32)
     return images[np.random.default_rng(0).permutation(len(images))]  # they come writer by writer
-
-
-class Replay(Model, Samples):
-    """Gives images that it was handed, as if it had drawn them."""
-
-    Parameters = Parameters
-
-    def __init__(self, images: np.ndarray) -> None:
-        super().__init__(Shape(*images.shape[1:]), 0, Parameters())
-        self.register_buffer("images", torch.from_numpy(images).float())
-
-    def sample(self, count, *, temperature=1.0, generator=None):
-        return self.images[:count]
 
 
 def subject_of(samples: np.ndarray, **more: Any) -> Subject:

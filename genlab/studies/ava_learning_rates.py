@@ -11,7 +11,20 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from genlab.studies.study import Cell, Chart, Entry, Line, Report, Result, Study, Table, chosen, mean_entry, spread
+from genlab.studies.study import (
+    Cell,
+    Chart,
+    Entry,
+    Line,
+    Report,
+    Result,
+    Study,
+    Table,
+    chosen,
+    mean_entry,
+    p_value,
+    spread,
+)
 
 MODELS = ("ava1", "ava2", "ava3", "ava4", "ava5", "vae", "gan")
 SEEDS, DRAWN, MOST = 3, 10, 36
@@ -177,11 +190,9 @@ def _agreement(results: Sequence[Result], rates: Sequence[float]) -> str:
 
 def paired(results: Sequence[Result], rates: Sequence[float], better: str, pole: str) -> tuple[float, float]:
     """Mean difference of two models over rates and its two-sided p-value (paired t-test on means over seeds)."""
-    from scipy.stats import ttest_rel
-
     pairs = zip(_means(results, better, rates), _means(results, pole, rates), strict=True)
-    first, second = zip(*[pair for pair in pairs if not any(map(math.isnan, pair))], strict=True)
-    return statistics.fmean(a - b for a, b in zip(first, second, strict=True)), float(ttest_rel(first, second).pvalue)
+    apart = [a - b for a, b in pairs if not math.isnan(a - b)]
+    return statistics.fmean(apart), p_value(apart)
 
 
 def _claim(results: Sequence[Result], rates: Sequence[float], better: str, pole: str, higher: bool) -> str:

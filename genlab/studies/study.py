@@ -173,6 +173,22 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return mean, statistics.stdev(values) if len(values) > 1 else math.nan
 
 
+def p_value(differences: Sequence[float]) -> float:
+    """Two-sided p of the mean of paired differences being 0 (Student's t); NaN for fewer than two. Differences that are
+    all the same have no spread to be judged by: 1 where they are 0, else 0.
+
+    >>> round(p_value([1.0, 2.0, 4.5]), 4), p_value([0.0, 0.0])
+    (0.1383, 1.0)
+    """
+    from scipy.stats import ttest_1samp
+
+    if len(differences) < 2:
+        return math.nan
+    if len(set(differences)) == 1:
+        return float(differences[0] == 0)
+    return float(ttest_1samp(differences, 0).pvalue)
+
+
 def mean_entry(results: Sequence[Result], number: Callable[[Result], float], form: str = ".4g") -> Entry:
     """Mean ± standard deviation of one number over results (seeds), linked to their runs; a dash where there are none."""
     mean, deviation = spread([number(result) for result in results])

@@ -24,6 +24,7 @@ from genlab.studies.study import (
     Table,
     chosen,
     mean_entry,
+    p_value,
     spread,
 )
 
@@ -251,15 +252,6 @@ def differences(
 
     ones, others = keyed(first), keyed(second)
     return [ones[key] - others[key] for key in ones if key in others]
-
-
-def p_value(gaps: Sequence[float]) -> float:
-    """Two-sided p of the mean of paired differences being 0 (Student); NaN for fewer than two."""
-    from scipy.stats import ttest_1samp
-
-    if len(gaps) < 2:
-        return math.nan
-    return float(ttest_1samp(gaps, 0).pvalue) if len(set(gaps)) > 1 else 1.0 if gaps[0] == 0 else 0.0
 
 
 def compared_in_words(gaps: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from genlab.studies import thesis_costs
+from genlab.studies import study, thesis_costs
 from genlab.studies.study import (
     Cell,
     Chart,
@@ -241,11 +241,7 @@ def pairs(results: Sequence[Result], d: int, number: Callable[[Result], float]) 
 
 def p_value(differences: Sequence[float]) -> float:
     """Two-sided p of a paired t-test; NaN of fewer than two pairs or of differences that are all the same."""
-    from scipy.stats import ttest_1samp
-
-    if len(differences) < 2 or statistics.stdev(differences) == 0:
-        return math.nan
-    return float(ttest_1samp(differences, 0).pvalue)
+    return study.p_value(differences) if len(set(differences)) > 1 else math.nan
 
 
 def _differences(title: str, results: Sequence[Result]) -> Table:

@@ -11,6 +11,7 @@ import streamlit as st
 
 import genlab
 from genlab.figures.images import Images
+from genlab.ui.components import heard
 from genlab.ui.components.browser import view
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import labelled_images
@@ -85,7 +86,7 @@ def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
     }
     data["place"] = before.get("place") or _linked(plane) or data["place"]
     data["pins"] = before.get("pins") or []
-    told = view("plane", data, key="finger", on_place_change=_nothing, on_pins_change=_nothing)
+    told = view("plane", data, key="finger", on_place_change=heard, on_pins_change=heard)
     what = "two latent dimensions" if flat else "plane through the three codes"
     st.caption(plain(
         f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {data['noun']}"
@@ -110,10 +111,6 @@ def _remember(plane: LatentPlane, place: list[float] | None, pins: list[list[flo
         st.query_params["at"] = ",".join(f"{value:.3f}" for value in place)
     told = {name: value for name, value in (("place", place), ("pins", pins)) if value is not None}
     st.session_state.setdefault("finger-kept", {}).setdefault(name_of(plane), {}).update(told)
-
-
-def _nothing() -> None:
-    """What is told is read where the plane is shown; this only makes it be told."""
 
 
 def _of_this(told: Any, plane: LatentPlane) -> Any:

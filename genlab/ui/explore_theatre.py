@@ -12,6 +12,7 @@ import streamlit as st
 import genlab
 from genlab.core.errors import BadInputError
 from genlab.figures.palette import PALETTE
+from genlab.ui.components import heard
 from genlab.ui.components.browser import doubles, view
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.messages import plain
@@ -81,7 +82,7 @@ def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> No
             for d, row, note in zip(used, values, kl, strict=True)
         ],
     }
-    told = view("board", data, key="board", on_code_change=_heard).get("code")
+    told = view("board", data, key="board", on_code_change=heard).get("code")
     st.caption(plain(
         "Pull a slider: the picture is the code with all sliders as they stand, and each strip shows what its own "
         f"dimension would do from there. Decoded by “{run.title}”."
@@ -95,7 +96,3 @@ def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> No
                 lambda: as_csv([{f"z{d}": value for d, value in enumerate(moved.tolist())}]),
                 f"{file_stem(run, 'board')}.csv",
             )
-
-
-def _heard() -> None:
-    """The code is read where the board is shown; this only makes it be told."""

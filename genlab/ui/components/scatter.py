@@ -18,6 +18,7 @@ import numpy as np
 import streamlit as st
 
 from genlab.figures.palette import PALETTE, SEQUENTIAL, SYMBOLS
+from genlab.ui.components import heard
 from genlab.ui.components.media import address_of
 
 HERE = Path(__file__).parent / "scatter_web"
@@ -139,8 +140,8 @@ def scatter(
     told = _SCATTER(
         key=key,
         data=data,
-        on_chosen_change=_heard,
-        on_frame_change=_heard,
+        on_chosen_change=heard,
+        on_frame_change=heard,
         on_dropped_change=lambda: _drop(key, on_drop),
     )
     if sheet is not None and later:  # the points stand there already; their pictures follow
@@ -253,7 +254,3 @@ def _drop(key: str, on_drop: Callable[[str, bytes], None] | None) -> None:
     dropped = st.session_state[key].get("dropped")
     if on_drop is not None and dropped:
         on_drop(str(dropped["name"]), base64.b64decode(dropped["content"]))
-
-
-def _heard() -> None:
-    """Being told is enough: Streamlit runs the part of the page again."""
