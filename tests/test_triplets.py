@@ -73,6 +73,29 @@ def test_codes_equal_algorithm_3_as_a_loop() -> None:
     assert not np.array_equal(positive, codes["mean"])
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("stochastic", ["off", "per_draw", "per_dimension"])
+def test_the_compiled_kernel_for_large_batches_equals_the_blocks_to_the_bit(
+    kind: type, stochastic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = {name: values.astype(kind) for name, values in codes_of(40, 30).items()}
+    codes["mean"][0] = codes["global_mean"]  # a tie counts as below
+    u, v = np.random.default_rng(1).random((2, 40, 30)).astype(kind)
+    u[1, 0] = kind(0.95)  # a tie counts as towards
+    settings = TripletSettings(stochastic_radius=stochastic, step="sigma" if stochastic == "off" else "log_var")
+
+    def sampled(large: int) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr("genlab.latent.triplets.LARGE", large)
+        return sample_triplet_codes(
+            **codes, **settings.model_dump(), positive_draws=u, negative_draws=v, generator=np.random.default_rng(2)
+        )
+
+    for compiled, blocks in zip(sampled(0), sampled(10**9), strict=True):
+        assert compiled.dtype == blocks.dtype == kind
+        assert np.array_equal(compiled, blocks)
+        assert not np.array_equal(compiled, codes["mean"])
+
+
 def test_a_negative_zero_ties_with_zero_and_blocks_leave_no_seam() -> None:
     positive, _ = sample_triplet_codes(np.zeros((1, 1)), np.ones((1, 1)), -np.zeros(1), positive_toward_mean=1)
     assert positive.item() == 0.15

@@ -10,7 +10,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", "np.ndarray", "torch.Tensor")
 BLOCK = 2**16  # numbers in a block
+LARGE = 2**22  # numbers from which on one compiled pass beats NumPy's many; the first takes a second more, to compile
 
 
 TRIPLET_PRESETS = {
@@ -69,26 +69,20 @@ def sample_triplet_codes(
         for given in (positive_draws, negative_draws)
     ]
     _check_shapes(codes, log_variances, middle, *draws)
-    factors = None
+    sizes = log_variances if step == "log_var" else np.exp(0.5 * log_variances)
     if stochastic_radius != "off":
         spread_over = codes.shape if stochastic_radius == "per_dimension" else (len(codes), 1)
         factors = 1 + radius_spread * (2 * _uniform(spread_over, mean, generator) - 1)
-    positive, negative = np.empty_like(codes), np.empty_like(codes)
-    sides = (
-        (positive, float(positive_radius), float(positive_toward_mean), draws[0]),
-        (negative, float(negative_radius), float(negative_toward_mean), draws[1]),
-    )
-    for rows in _blocks(codes.shape):
-        sizes = log_variances[rows] if step == "log_var" else np.exp(0.5 * log_variances[rows])
-        inward = _inward(sizes, codes[rows], middle)
-        if factors is not None:
-            inward = inward * factors[rows]
-        for out, radius, toward_mean, u in sides:
-            z = np.subtract(toward_mean, u[rows], out=out[rows])  # + where u ≤ p, and at a tie
-            np.copysign(radius, z, out=z)
-            z *= inward
-            z += codes[rows]
-    return _as(positive, mean), _as(negative, mean)
+        sizes = (np.abs(sizes) * factors).astype(codes.dtype, copy=False)
+    radii = np.array([positive_radius, negative_radius], dtype=codes.dtype)
+    towards = np.array([positive_toward_mean, negative_toward_mean], dtype=codes.dtype)
+    outs = [
+        u if given is None and u.dtype == codes.dtype else np.empty_like(codes)  # our own draws are not needed again
+        for given, u in zip((positive_draws, negative_draws), draws, strict=True)
+    ]
+    fill = _fill_compiled if codes.size >= LARGE else _fill_in_blocks
+    fill(codes, sizes, middle, radii, towards, draws, outs)
+    return _as(outs[0], mean), _as(outs[1], mean)
 
 
 def inward_steps(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, step: Step = "log_var") -> np.ndarray:
@@ -120,10 +114,41 @@ def _inward(sizes: np.ndarray, codes: np.ndarray, middle: np.ndarray) -> np.ndar
     return np.copysign(sizes, inward, out=inward)
 
 
-def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Rows in blocks that stay in the processor's cache from one operation to the next."""
-    size = max(1, BLOCK // max(1, shape[1]))
-    return (slice(start, start + size) for start in range(0, shape[0], size))
+def _fill_in_blocks(
+    codes: np.ndarray,
+    sizes: np.ndarray,
+    middle: np.ndarray,
+    radii: np.ndarray,
+    towards: np.ndarray,
+    draws: list[np.ndarray],
+    outs: list[np.ndarray],
+) -> None:
+    """Both sides of all triplets, in blocks of rows that stay in the processor's cache between operations."""
+    rows_each = max(1, BLOCK // max(1, codes.shape[1]))
+    for start in range(0, len(codes), rows_each):
+        rows = slice(start, start + rows_each)
+        inward = _inward(sizes[rows], codes[rows], middle)
+        for out, radius, toward_mean, u in zip(outs, radii, towards, draws, strict=True):
+            z = np.subtract(toward_mean, u[rows], out=out[rows])  # + where u ≤ p, and at a tie
+            np.copysign(radius, z, out=z)
+            z *= inward
+            z += codes[rows]
+
+
+def _fill_compiled(
+    codes: np.ndarray,
+    sizes: np.ndarray,
+    middle: np.ndarray,
+    radii: np.ndarray,
+    towards: np.ndarray,
+    draws: list[np.ndarray],
+    outs: list[np.ndarray],
+) -> None:
+    """The same numbers to the bit from one compiled pass."""
+    from genlab.latent.triplet_kernel import fill_triplets  # numba and its compiler take a second
+
+    (u, v), (positive, negative) = draws, outs
+    fill_triplets(codes, sizes, middle, radii, towards, u, v, positive, negative)
 
 
 def _check_shapes(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, *draws: np.ndarray) -> None:
