@@ -170,8 +170,8 @@ class ThesisVAE(Model, Descends, NormalLatent):
     def for_inference(self, precision: Literal["auto", "float32", "bfloat16"] = "auto") -> Self:
         """A frozen copy in evaluation mode, in bfloat16 where that is wanted.
 
-        "auto" takes bfloat16 on processors with matrix units for it (AMX) and on GPUs that compute in it; on other
-        processors it may be slower than float32.
+        "auto" takes bfloat16 on processors that multiply in it (AMX, AVX-512 BF16) and on GPUs that compute in it; on
+        other processors it may be slower than float32.
         """
         chosen = torch.float32
         if precision == "bfloat16" or (precision == "auto" and bfloat16_pays(self.device)):
@@ -195,4 +195,4 @@ def bfloat16_pays(device: torch.device) -> bool:
     capabilities = (
         torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     )  # newer than torch 2.9
-    return device.type == "cpu" and bool(capabilities.get("amx_bf16"))
+    return device.type == "cpu" and any(capabilities.get(unit) for unit in ("amx_bf16", "avx512_bf16"))
