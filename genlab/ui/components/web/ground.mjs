@@ -1,10 +1,11 @@
 // The ground of a plane through latent space: where codes lie, how densely, and a veil where there are none near.
 
-import { field, nearest } from "./latent.mjs";
+import { field, lerp, nearest } from "./latent.mjs";
 import { channels, fitted } from "./parts.mjs";
 
 const CELLS = 72;
 const FULL = 3; // times the usual distance, where the veil is thickest
+const SHEER = 0.6; // of a shade over pictures
 
 export class Ground {
   // `points` are triples (x, y, distance from the plane), `usual` the distance within which real ones have a neighbour.
@@ -35,7 +36,8 @@ export class Ground {
     return [Math.min(right, Math.max(left, x)), Math.min(top, Math.max(bottom, y))];
   }
 
-  // Everything that stays while a finger moves. `layers` says what is wanted; `tiles` is a sheet of decoded pictures.
+  // Everything that stays while a finger moves. `layers` says what is wanted; `tiles` is a sheet of decoded pictures. A shade
+  // takes the place of density and veil, which would change its colours.
   paint(canvas, colours, layers, tiles) {
     const { context, width, height } = fitted(canvas);
     this.fit(width, height);
@@ -47,15 +49,28 @@ export class Ground {
     if (layers.pictures && tiles) this.mosaic(context, tiles, x, y, wide, tall);
     const cells = new OffscreenCanvas(CELLS, CELLS);
     context.imageSmoothingEnabled = true;
-    if (layers.density) {
+    if (layers.shade) this.tint(context, layers, x, y, wide, tall);
+    else if (layers.density) {
       this.fill(cells, channels(colours.primary), cell => layers.pictures ? 0 : 0.65 * Math.sqrt(this.field.density[cell]));
       context.drawImage(cells, x, y, wide, tall);
     }
     this.fill(cells, channels(colours.ground), cell => this.veil(cell));
-    context.drawImage(cells, x, y, wide, tall);
+    if (!layers.shade) context.drawImage(cells, x, y, wide, tall);
     this.hatch(context, cells, colours, x, y, wide, tall);
-    if (layers.points) this.dots(context, colours);
+    if (layers.points) this.dots(context, colours, !layers.shade);
     return { context, width, height };
+  }
+
+  // A field of numbers in the colours of a ramp, the largest of them in the last.
+  tint(context, { shade, pictures }, x, y, wide, tall) {
+    const { values, size, most, ramp } = shade, canvas = new OffscreenCanvas(size, size), image = new ImageData(size, size);
+    const stops = ramp.map(channels), last = stops.length - 1;
+    values.forEach((value, cell) => {
+      const at = Math.min(1, Math.max(0, value / most)) * last, low = Math.min(last - 1, Math.floor(at));
+      image.data.set([...lerp(stops[low], stops[low + 1], at - low).map(Math.round), 255 * (pictures ? SHEER : 1)], 4 * cell);
+    });
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    context.drawImage(canvas, x, y, wide, tall);
   }
 
   veil(cell) {
@@ -95,12 +110,12 @@ export class Ground {
     }
   }
 
-  dots(context, colours) {
+  dots(context, colours, coloured) {
     for (let index = 0, at = 0; at < this.points.length; index++, at += 3) {
       const [px, py] = this.toPixels(this.points[at], this.points[at + 1]);
       const near = Math.exp(-0.5 * (this.points[at + 2] / this.usual) ** 2); // far from the plane: faint
       context.globalAlpha = 0.15 + 0.7 * near;
-      context.fillStyle = this.labels ? this.palette[this.labels[index] % this.palette.length] : colours.text;
+      context.fillStyle = coloured && this.labels ? this.palette[this.labels[index] % this.palette.length] : colours.text;
       context.fillRect(px - 1.25, py - 1.25, 2.5, 2.5);
     }
     context.globalAlpha = 1;

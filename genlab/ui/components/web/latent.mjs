@@ -80,3 +80,12 @@ export function sampled({ mean, steps }, radii, toward, draw) {
   });
   return { positive: move(radii.positive, toward.positive, draw.positive), negative: move(radii.negative, toward.negative, draw.negative) };
 }
+
+// The value at (x, y) of a field of size x size cells, the first row at the top: bilinear between the middles of cells.
+export function interpolated({ values, size }, [left, right, bottom, top], x, y) {
+  const inside = at => Math.min(size - 1, Math.max(0, at));
+  const across = inside((x - left) / (right - left) * size - 0.5), down = inside((top - y) / (top - bottom) * size - 0.5);
+  const [column, row] = [across, down].map(Math.floor), [next, below] = [column, row].map(at => Math.min(size - 1, at + 1));
+  const along = at => lerp([values[at * size + column]], [values[at * size + next]], across - column)[0];
+  return lerp([along(row)], [along(below)], down - row)[0];
+}
