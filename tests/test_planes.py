@@ -1,15 +1,19 @@
-"""Planes through latent space: frames, distances beside them, how near codes are, and what a run lays."""
+"""Planes through latent space: frames, distances, what a run lays, and how far the pictures on one can be trusted."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from exploring import FakeRun, Generator, pictures, tiny_run
+from exploring import Auto, FakeRun, Generator, pictures, tiny_run
 
+import genlab
 from genlab.core.errors import BadInputError
 from genlab.latent.planes import extent_of, frame_through, kernel_width, usual_distance
+from genlab.nn.inference import prior_codes
+from genlab.workspace.results import LatentPlane
 
 rng = np.random.default_rng(3)
 
@@ -88,3 +92,85 @@ def test_without_an_encoder_the_prior_says_where_codes_lie(tmp_path: Path) -> No
     assert plane.places.shape == (300, 3)
     assert np.abs(plane.places[:, :2].mean(0)).max() < 0.3
     assert plane.extent == (-3.0, 3.0, -3.0, 3.0) or plane.extent[1] - plane.extent[0] >= 6
+
+
+def test_among_draws_of_the_prior_a_plane_shows_those_and_no_images(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    corners = np.concatenate([run.codes(seed) for seed in (4, 5, 6)])
+    plane = run.latent_plane(corners, among="prior", limit=50)
+    assert plane.indices is None
+    drawn = prior_codes(run.model(), 50, 0)
+    np.testing.assert_allclose(plane.places, plane.frame.places(drawn), atol=1e-9)
+    other = FakeRun(Generator(3), pictures(), tmp_path).latent_plane(corners, among="prior", limit=50)
+    np.testing.assert_array_equal(plane.places, other.places)
+
+
+# How far pictures can be trusted -------------------------------------------------------------------------------------
+
+
+def places_of(plane: LatentPlane, steps: int) -> list[np.ndarray]:
+    """The middles of the cells of a plane, row by row from the top, one at a time."""
+    left, right, bottom, top = plane.extent
+    return [
+        np.array([left + (column + 0.5) / steps * (right - left), top - (row + 0.5) / steps * (top - bottom)])
+        for row in range(steps)
+        for column in range(steps)
+    ]
+
+
+def test_the_round_trip_is_that_of_one_code_after_the_other(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    plane = run.latent_plane(run.images.images[[1, 2, 5]].astype(np.float32) / 255)
+    slow = []
+    for place in places_of(plane, 4):
+        code = plane.frame.origin + place[0] * plane.frame.u + place[1] * plane.frame.v
+        answer = run.encode(run.decode(code))
+        assert answer.log_var is not None
+        terms = [
+            (mean - z) ** 2 / math.exp(log_var)
+            for mean, z, log_var in zip(answer.mean[0], code, answer.log_var[0], strict=True)
+        ]
+        slow.append(math.sqrt(sum(terms) / len(terms)))
+    np.testing.assert_allclose(run.round_trip(plane, steps=4).ravel(), slow, rtol=1e-5)
+    assert run.round_trip(plane).shape == (24, 24)
+
+
+def test_the_round_trip_of_codes_that_are_points_is_in_usual_distances(tmp_path: Path) -> None:
+    run = FakeRun(Auto(2), pictures(), tmp_path)
+    plane = run.latent_plane()
+    slow = [
+        np.linalg.norm(run.encode(run.decode(place)).mean[0] - place) / plane.usual for place in places_of(plane, 3)
+    ]
+    np.testing.assert_allclose(run.round_trip(plane, steps=3).ravel(), slow, rtol=1e-5)
+    flow = FakeRun(genlab.create("realnvp", (1, 8, 8)), pictures(), tmp_path)
+    through_three = flow.latent_plane(np.concatenate([flow.codes(seed) for seed in (1, 2, 3)]))
+    assert flow.round_trip(through_three, steps=3).max() < 1e-3  # what is invertible comes back
+
+
+def test_the_entropy_of_pixels_is_that_of_a_loop_over_them(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    plane = run.latent_plane(np.concatenate([3 * run.codes(seed) for seed in (4, 5, 6)]))
+    slow = []
+    for place in places_of(plane, 3):
+        p = run.decode(plane.frame.codes(place)).array.ravel().astype(np.float64)
+        slow.append(sum(-q * math.log2(q) - (1 - q) * math.log2(1 - q) for q in p) / len(p))
+    found = run.pixel_entropy(plane, steps=3)
+    np.testing.assert_allclose(found.ravel(), slow, rtol=1e-4)
+    assert 0 < found.min() < found.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "able"),
+    [
+        ("vae", {"likelihood": "bernoulli", "hidden": 8}, True), ("vae", {"likelihood": "gaussian", "hidden": 8}, False),
+        ("vae", {"likelihood": "gaussian", "sigma": 10.0, "hidden": 8}, False), ("soft_intro_vae", {"hidden": 8}, True),
+        ("ava1", {}, False), ("realnvp", {}, False), ("gan", {}, False),
+    ],
+)  # fmt: skip
+def test_only_a_decoder_with_a_say_in_each_pixel_has_an_entropy(name: str, values: dict, able: bool, tmp_path: Path) -> None:
+    run = FakeRun(genlab.create(name, (1, 8, 8), **values), pictures(), tmp_path)
+    assert run.has_pixel_entropy() == able
+    if not able:
+        corners = np.concatenate([run.codes(seed) for seed in (1, 2, 3)])
+        with pytest.raises(BadInputError, match="whose likelihood is Bernoulli"):
+            run.pixel_entropy(run.latent_plane(corners, among="prior"))

@@ -72,6 +72,18 @@ def extent_of(places: np.ndarray, least: float = 0.0) -> tuple[float, float, flo
     return left, right, bottom, top
 
 
+def grid_of(extent: tuple[float, float, float, float], steps: int) -> np.ndarray:
+    """The middles (steps², 2) of steps x steps cells of a plane, row by row from the top.
+
+    >>> grid_of((0.0, 4.0, 0.0, 2.0), 2).tolist()
+    [[1.0, 1.5], [3.0, 1.5], [1.0, 0.5], [3.0, 0.5]]
+    """
+    left, right, bottom, top = extent
+    along = (np.arange(steps) + 0.5) / steps
+    x, y = np.meshgrid(left + along * (right - left), top - along * (top - bottom))
+    return np.column_stack([x.ravel(), y.ravel()])
+
+
 def kernel_width(codes: np.ndarray) -> float:
     """Scott's width of a normal kernel over codes (N, D): their mean deviation times N to the power −1 / (D + 4).
 
