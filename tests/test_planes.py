@@ -167,7 +167,9 @@ def test_the_entropy_of_pixels_is_that_of_a_loop_over_them(tmp_path: Path) -> No
         ("ava1", {}, False), ("realnvp", {}, False), ("gan", {}, False),
     ],
 )  # fmt: skip
-def test_only_a_decoder_with_a_say_in_each_pixel_has_an_entropy(name: str, values: dict, able: bool, tmp_path: Path) -> None:
+def test_only_a_decoder_with_a_say_in_each_pixel_has_an_entropy(
+    name: str, values: dict, able: bool, tmp_path: Path
+) -> None:
     run = FakeRun(genlab.create(name, (1, 8, 8), **values), pictures(), tmp_path)
     assert run.has_pixel_entropy() == able
     if not able:

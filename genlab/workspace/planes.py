@@ -38,7 +38,7 @@ class Planes(Analyse):
             )
         codes, indices = self._known_codes(among, limit, seed)
         placed = np.empty((0, 2))
-        if corners is    def pixel_entropy(self, plane: LatentPlane, *, steps: int = CELLS) -> np.ndarray:
+        if corners is None:
             frame = Frame(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
             low, high = np.quantile(codes, [0.005, 0.995], axis=0)
             extent = extent_of(np.stack([low, high]), least=REACH)
