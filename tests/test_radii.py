@@ -17,7 +17,7 @@ from genlab.cli.root import run as command
 from genlab.core.errors import BadInputError
 from genlab.figures import setting_map
 from genlab.latent import TripletSettings, sample_triplet_codes
-from genlab.latent.radii import AXES, RadiiSearch, search_radii, semi_hard_shares
+from genlab.latent.radii import AXES, RadiiSearch, hardness_of, search_radii, semi_hard_shares
 
 rng = np.random.default_rng(0)
 CODES = (rng.normal(size=(30, 4)), rng.normal(-1, 1, (30, 4)), rng.normal(size=4) / 3)
@@ -164,6 +164,48 @@ def test_the_command_lists_settings_the_best_first(lab: genlab.Workspace, capsys
     assert "margin 0.4, distances by eyes" in capsys.readouterr().out
 
 
+def test_hardness_is_that_of_a_loop_over_triplets() -> None:
+    near, far = rng.random(200), rng.random(200)
+    near[:3], far[:3] = 0.25, (0.25, 0.5, 0.375)  # as far; just far enough; between
+    counts = {"easy": 0, "semi_hard": 0, "hard": 0}
+    for a, b in zip(near, far, strict=True):
+        counts["hard" if b <= a else "easy" if b >= a + 0.25 else "semi_hard"] += 1
+    found = hardness_of(near, far, 0.25, "eyes")
+    assert {name: getattr(found, name) for name in counts} == pytest.approx(
+        {name: n / 200 for name, n in counts.items()}
+    )
+    assert (found.count, found.margin, found.by) == (200, 0.25, "eyes")
+
+
+@pytest.mark.parametrize("by", [None, "eyes"])
+def test_a_run_asks_a_network_how_hard_its_triplets_are(lab: genlab.Workspace, by: str | None) -> None:
+    run, half = lab.runs["sampler"], {"positive_toward_mean": 0.5, "negative_toward_mean": 0.5}
+    settings = TripletSettings(
+        step="sigma", positive_radius=0.6, negative_radius=0.7, stochastic_radius="per_dimension", **half
+    )
+    anchors = run.images.tensor([1, 4]).numpy()
+    drawn = run.triplets(anchors, settings, seed=2, draws=30)
+    near, far = [], []
+    for draw in range(60):
+        seen = [drawn.reconstructions.array[[draw // 30]], drawn.positives.array[[draw]], drawn.negatives.array[[draw]]]
+        if by:
+            vectors = [lab.runs[by].embed(image)[0] for image in seen]
+            apart = [np.linalg.norm(vectors[0] - other) for other in vectors[1:]]
+        else:
+            apart = [np.sqrt(2 - 2 * np.corrcoef(seen[0].ravel(), other.ravel())[0, 1]) for other in seen[1:]]
+        near.append(apart[0])
+        far.append(apart[1])
+    triplets = list(zip(near, far, strict=True))
+    margin = float(np.median([b - a for a, b in triplets if b > a]))
+    found = run.hardness(anchors, settings, by, draws=30, seed=2, margin=margin)
+    assert found.semi_hard == pytest.approx(sum(a < b < a + margin for a, b in triplets) / 60)
+    assert found.hard == pytest.approx(sum(b <= a for a, b in triplets) / 60)
+    assert found.easy == pytest.approx(sum(b >= a + margin for a, b in triplets) / 60)
+    assert min(found.easy, found.semi_hard, found.hard) > 0
+    usual = run.hardness(anchors, settings, by, draws=30)
+    assert (usual.count, usual.margin, usual.by) == (60, 0.4 if by else 0.6, by or "their pixels")
+
+
 def visit(**query: str) -> AppTest:
     app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
     app.switch_page("pages/triplets.py")
@@ -196,3 +238,29 @@ def test_the_page_searches_when_asked_and_sets_the_sliders_to_the_best(lab: genl
     app.selectbox("radii-by").set_value("the pixels").run()
     fine(app.button("radii-search").click().run())
     assert any("margin 0.6, by the distances of their pixels" in caption.value for caption in app.caption)
+
+
+def test_the_page_says_what_share_is_semi_hard_for_a_chosen_network(lab: genlab.Workspace) -> None:
+    sampler = lab.runs["sampler"]
+    app = visit(run=sampler.id, step="sigma", anchors="3,4", draws="5", seed="7")
+    anchors = sampler.images.tensor([3, 4]).numpy()
+    found = sampler.hardness(anchors, TripletSettings(step="sigma"), "eyes", draws=48, seed=7)
+    assert app.selectbox("hard-for").value == lab.runs["eyes"].id
+    (told,) = [text.value for text in app.markdown if "semi-hard for" in text.value]
+    assert told.startswith(f"**{100 * found.semi_hard:.1f} %** of 96 draws are semi-hard for “eyes”")
+    assert f"(easy {100 * found.easy:.1f} %, hard {100 * found.hard:.1f} %; margin 0.4)" in told
+    fine(app.slider("negative_radius").set_value(0.9).run())
+    wider = TripletSettings(step="sigma", negative_radius=0.9)
+    share = sampler.hardness(anchors, wider, "eyes", draws=48, seed=7).semi_hard
+    assert any(text.value.startswith(f"**{100 * share:.1f} %** of 96 draws") for text in app.markdown)
+
+
+def test_without_a_recognition_run_the_page_says_how_to_get_one(
+    lab: genlab.Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = lab.runs["sampler"]
+    monkeypatch.setattr(genlab.workspace.Runs, "__iter__", lambda self: iter([sampler]))
+    app = visit(run=sampler.id)
+    (told,) = [info.value for info in app.info if "semi-hard" in info.value]
+    assert "there is none yet for images of 8x8" in told
+    assert any(link.proto.page == "train" for link in app.get("page_link"))

@@ -66,6 +66,32 @@ class RadiiSearch:
         return first, second, third, fourth
 
 
+@dataclass(frozen=True)
+class Hardness:
+    """What a network with a `margin` has left to learn from `count` triplets, as shares that add up to 1.
+
+    `easy` are those that its margin is content with, d(a, n) ≥ d(a, p) + m, whose loss is 0; `semi_hard` those in order
+    by less than it; `hard` those that are not in order, d(a, n) ≤ d(a, p). `by` names the distance.
+    """
+
+    easy: float
+    semi_hard: float
+    hard: float
+    count: int
+    margin: float
+    by: str
+
+
+def hardness_of(near: np.ndarray, far: np.ndarray, margin: float, by: str = "") -> Hardness:
+    """How hard triplets are whose positives lie at distances `near` (A,) from their anchors, and negatives at `far` (A,).
+
+    >>> hardness_of(np.array([0.1, 0.1, 0.1, 0.1]), np.array([0.9, 0.2, 0.3, 0.05]), 0.6)
+    Hardness(easy=0.25, semi_hard=0.5, hard=0.25, count=4, margin=0.6, by='')
+    """
+    semi_hard, in_order = (float(share[0, 0]) for share in semi_hard_shares(near[None], far[None], margin))
+    return Hardness(in_order - semi_hard, semi_hard, 1 - in_order, len(near), margin, by)
+
+
 def semi_hard_shares(near: np.ndarray, far: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
     """Shares (P, N) of A triplets that are semi-hard, and that are in order.
 

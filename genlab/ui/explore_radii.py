@@ -11,6 +11,7 @@ from genlab.figures import setting_map
 from genlab.latent.radii import AXES, PROBABILITIES, RADII, RadiiSearch
 from genlab.latent.triplets import TripletSettings
 from genlab.ui.explore_controls import as_csv, weights_of
+from genlab.ui.explore_hardness import recognisers
 from genlab.ui.messages import boundary, plain
 from genlab.ui.pictures import show_figure
 from genlab.ui.state import get_workspace
@@ -45,11 +46,7 @@ def good_radii(run: genlab.Run) -> None:
     """
     st.subheader("Good radii")
     st.markdown(NOTE)
-    networks = {PIXELS: PIXELS} | {
-        each.id: each.title
-        for each in get_workspace().runs
-        if each.can("embeds") and each.status != "queued" and each.config.data.shape == run.config.data.shape
-    }
+    networks = {PIXELS: PIXELS} | recognisers(run)
     left, middle, right = st.columns([4, 3, 3], vertical_alignment="bottom")
     with left:
         by = str(

@@ -21,6 +21,7 @@ from genlab.figures.latent import ROLES
 from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input
 from genlab.ui.explore_gallery import markup_of, page_grey, show_markup
+from genlab.ui.explore_hardness import hardness
 from genlab.ui.explore_latent import projected
 from genlab.ui.explore_map import scatter_svg
 from genlab.ui.explore_pick import Chosen, choose_images
@@ -123,6 +124,7 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
         st.warning(str(error), icon=":material/swap_horiz:")
         return
     rings(run, projected(run, "pca", 2, BACKGROUND, "train"), chosen, settings, seed=seed, draws=draws)
+    below_rings = st.container()  # what takes longer comes when the pictures are there
     for place, (name, picture) in enumerate(zip(chosen.names, pictures, strict=True)):
         caption = (
             f"Anchor: {name}. {draws} positives and negatives sampled around its code and decoded by “{run.title}”, "
@@ -132,6 +134,8 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
     _agreement(triplets, settings)
     _charts(run, triplets, chosen)
     _takeaways(run, triplets, chosen.names, settings, seed)
+    with below_rings:
+        hardness(run, chosen, settings, seed=seed, draws=draws)
 
 
 def _slider(info: ParameterInfo) -> float:
