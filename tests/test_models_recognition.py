@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 from torch import nn
+from visiting import visit
 
 import genlab
 from genlab.core.batch import Batch, Step
@@ -533,20 +533,9 @@ def test_a_run_learns_from_triplets_that_another_run_samples(lab: genlab.Workspa
         lab.prepare("recognition", images, source=source, triplets_from="nobody")
 
 
-def visit(**query: object) -> AppTest:
-    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
-    app.switch_page("pages/recognise.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    assert [error.value for error in app.error] == []
-    return app
-
-
 @pytest.mark.parametrize("name", ["crosses", "classes"])
 def test_the_page_looks_up_and_names_what_it_found(lab: genlab.Workspace, name: str) -> None:
-    app = visit(run=lab.runs[name].id)
+    app = visit("recognise", run=lab.runs[name].id)
     captions = " ".join(caption.value for caption in app.caption)
     assert f"“{name}”" in captions
     assert "nearest of" in captions
@@ -556,7 +545,7 @@ def test_the_page_looks_up_and_names_what_it_found(lab: genlab.Workspace, name: 
 
 
 def test_the_page_measures_with_chance_and_number(lab: genlab.Workspace) -> None:
-    app = visit(run=lab.runs["crosses"].id, way="How sure")
+    app = visit("recognise", run=lab.runs["crosses"].id, way="How sure")
     table = app.dataframe[0].value
     assert len(table) == 7
     assert (table["N"] == 16).all()
@@ -564,12 +553,12 @@ def test_the_page_measures_with_chance_and_number(lab: genlab.Workspace) -> None
     chosen = table.set_index("measure").loc["Identification, first choice"]
     assert chosen["by chance"] == "25.0%"
     assert any("Only 16 images" in caption.value for caption in app.caption)
-    app = visit(run=lab.runs["crosses"].id, way="Map")
+    app = visit("recognise", run=lab.runs["crosses"].id, way="Map")
     assert any("of the codes" in caption.value and "“crosses”" in caption.value for caption in app.caption)
 
 
 def test_without_a_run_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENLAB_HOME", str(tmp_path))
     monkeypatch.setattr(genlab.workspace.Runs, "shipped", lambda self: [])
-    app = visit()
+    app = visit("recognise")
     assert any("No run for this page" in text.value for text in app.markdown)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from visiting import fine
 
 import genlab
 from genlab.jobs.worker import Worker
@@ -40,13 +41,7 @@ def home(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def opened(page: str = "home") -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     app.switch_page(f"pages/{page}.py").run()
-    return sound(app)
-
-
-def sound(app: AppTest) -> AppTest:
-    assert not app.exception
-    assert not [error.value for error in app.error]
-    return app
+    return fine(app)
 
 
 def said(app: AppTest) -> str:
@@ -96,7 +91,7 @@ def test_a_path_is_imported_looked_at_deleted_and_brought_back(tmp_path: Path) -
     app = opened("data")
     app.segmented_control(key="import-way").set_value("path").run()
     app.text_input(key="import-path").set_value(str(tmp_path / "pets")).run()
-    sound(app.button(key="import-go").click().run())
+    fine(app.button(key="import-go").click().run())
     assert "3 images of 20x20 grey" in said(app)
     assert "1 file was left out" in said(app)
     assert app.selectbox(key="choose-data").value == "pets"
@@ -104,9 +99,9 @@ def test_a_path_is_imported_looked_at_deleted_and_brought_back(tmp_path: Path) -
     refused = app.dataframe[0].value
     assert list(refused["file"]) == ["notes.png"]
     assert app.selectbox(key="class-pets").options == ["every class", "cats", "dogs"]
-    sound(app.button(key="delete-pets").click().run())
+    fine(app.button(key="delete-pets").click().run())
     assert "pets" not in genlab.Workspace().datasets
-    sound(app.button(key="deleted-set-undo").click().run())
+    fine(app.button(key="deleted-set-undo").click().run())
     assert "pets" in genlab.Workspace().datasets
 
 
@@ -129,7 +124,7 @@ def test_the_train_page_starts_the_model_with_what_was_changed(monkeypatch: pyte
     app.segmented_control(key="preset-vae").set_value("quick").run()
     app.number_input(key="form-vae-quick-own-latent_dim").set_value(3).run()
     app.text_input(key="run-name").set_value("From the page").run()
-    sound(app.button(key="start").click().run())
+    fine(app.button(key="start").click().run())
     (run,) = [run for run in genlab.Workspace().runs if not run.shipped]
     assert (run.name, run.status, run.config.preset, run.config.data.name) == (
         "From the page",
@@ -144,7 +139,7 @@ def test_the_train_page_starts_the_model_with_what_was_changed(monkeypatch: pyte
 def test_models_that_are_fitted_are_not_asked_for_batches() -> None:
     app = opened("train")
     app.selectbox(key="choose-model").select("naive_bayes").run()
-    keys = [widget.key for widget in [*sound(app).number_input, *app.select_slider]]
+    keys = [widget.key for widget in [*fine(app).number_input, *app.select_slider]]
     assert "form-naive_bayes-default-settings-epochs" in keys
     assert not [key for key in keys if key and key.endswith("batch_size")]
 
@@ -172,9 +167,12 @@ def test_a_run_is_watched_recorded_renamed_deleted_and_brought_back(home: Path) 
     assert genlab.Workspace().runs[run.id].name == "Renamed"
     app.text_area(key=f"note-{run.id}").set_value("A first try.").run()
     assert genlab.Workspace().runs[run.id].notes == "A first try."
-    sound(app.button(key=f"delete-{run.id}").click().run())
+    for note in ("", "A first try."):
+        fine(app.button(key=f"note-before-{run.id}-undo").click().run())
+        assert genlab.Workspace().runs[run.id].notes == note
+    fine(app.button(key=f"delete-{run.id}").click().run())
     assert run.id not in genlab.Workspace().runs
-    sound(app.button(key="deleted-run-undo").click().run())
+    fine(app.button(key="deleted-run-undo").click().run())
     assert run.id in genlab.Workspace().runs
 
 

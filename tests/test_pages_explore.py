@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from visiting import fine, visit
 
 import genlab
 from genlab.core.errors import BadInputError
@@ -26,7 +27,6 @@ from genlab.ui.explore_pick import parse_numbers
 from genlab.ui.explore_styles import mixing_table
 from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
 
-APP = Path(__file__).resolve().parent.parent / "app.py"
 PAGES = ("sample", "latent", "interpolate", "triplets", "compare")
 TRAINED = {
     "codes": ("vae", {"latent_dim": 4, "hidden": 32, "epochs": 2}),
@@ -67,21 +67,6 @@ def _train(lab: genlab.Workspace, model: str, images: object, name: str, **value
 def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> genlab.Workspace:
     monkeypatch.setenv("GENLAB_HOME", str(home))
     return genlab.Workspace(home)
-
-
-def visit(page: str, **query: object) -> AppTest:
-    """A page of the laboratory after its script ran, with nothing gone wrong."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    app.switch_page(f"pages/{page}.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    return fine(app.run())
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception
-    assert [error.value for error in app.error] == []
-    return app
 
 
 def captions(app: AppTest) -> str:

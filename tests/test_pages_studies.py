@@ -9,22 +9,11 @@ from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from visiting import visit
 
 import genlab
 from genlab.studies import Cell, Chart, Entry, Line, Report, Result, Study, Table, find_study
 from genlab.workspace.studies import StudyRun
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def opened(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.query_params.update(query)
-    app.run()
-    app.switch_page("pages/studies.py").run()
-    assert not app.exception
-    assert not [error.value for error in app.error]
-    return app
 
 
 def said(app: AppTest) -> str:
@@ -40,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_says_what_the_study_asks_and_that_nothing_is_measured(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[str, bool, int]] = []
     monkeypatch.setattr(StudyRun, "start", lambda self, jobs=1: started.append((self.study.name, self.quick, jobs)))
-    app = opened(study="vae-gan-batchnorm")
+    app = visit("studies", study="vae-gan-batchnorm")
     assert find_study("vae-gan-batchnorm").question in said(app)
     assert "Nothing is measured yet" in said(app)
     app.button(key="start-study").click().run()
@@ -51,7 +40,7 @@ def test_a_report_links_its_numbers_to_their_runs(home: Path, monkeypatch: pytes
     study = _computed()
     StudyRun(genlab.Workspace(), study, quick=True).run()
     monkeypatch.setattr("genlab.studies.studies", lambda: {study.name: study})
-    shown = said(opened(study=study.name))
+    shown = said(visit("studies", study=study.name))
     assert "- It is 7." in shown
     assert "[7](/runs?run=run-a)" in shown
     assert "[7.5](/compare?runs=run-a&runs=run-b)" in shown

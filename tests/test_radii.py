@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 from exploring import tiny_run
-from streamlit.testing.v1 import AppTest
+from visiting import fine, visit
 
 import genlab
 from genlab.cli.root import run as command
@@ -206,22 +206,8 @@ def test_a_run_asks_a_network_how_hard_its_triplets_are(lab: genlab.Workspace, b
     assert (usual.count, usual.margin, usual.by) == (60, 0.4 if by else 0.6, by or "their pixels")
 
 
-def visit(**query: str) -> AppTest:
-    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
-    app.switch_page("pages/triplets.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    return fine(app.run())
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception
-    assert [error.value for error in app.error] == []
-    return app
-
-
 def test_the_page_searches_when_asked_and_sets_the_sliders_to_the_best(lab: genlab.Workspace) -> None:
-    app = visit(run=lab.runs["sampler"].id, step="sigma")
+    app = visit("triplets", run=lab.runs["sampler"].id, step="sigma")
     assert app.selectbox("radii-by").value == lab.runs["eyes"].id
     assert not any("semi-hard and" in text.value for text in app.markdown)
     fine(app.button("radii-search").click().run())
@@ -242,7 +228,7 @@ def test_the_page_searches_when_asked_and_sets_the_sliders_to_the_best(lab: genl
 
 def test_the_page_says_what_share_is_semi_hard_for_a_chosen_network(lab: genlab.Workspace) -> None:
     sampler = lab.runs["sampler"]
-    app = visit(run=sampler.id, step="sigma", anchors="3,4", draws="5", seed="7")
+    app = visit("triplets", run=sampler.id, step="sigma", anchors="3,4", draws="5", seed="7")
     anchors = sampler.images.tensor([3, 4]).numpy()
     found = sampler.hardness(anchors, TripletSettings(step="sigma"), "eyes", draws=48, seed=7)
     assert app.selectbox("hard-for").value == lab.runs["eyes"].id
@@ -260,7 +246,7 @@ def test_without_a_recognition_run_the_page_says_how_to_get_one(
 ) -> None:
     sampler = lab.runs["sampler"]
     monkeypatch.setattr(genlab.workspace.Runs, "__iter__", lambda self: iter([sampler]))
-    app = visit(run=sampler.id)
+    app = visit("triplets", run=sampler.id)
     (told,) = [info.value for info in app.info if "semi-hard" in info.value]
     assert "there is none yet for images of 8x8" in told
     assert any(link.proto.page == "train" for link in app.get("page_link"))

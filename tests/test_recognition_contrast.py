@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from streamlit.testing.v1 import AppTest
+from visiting import visit
 
 import genlab
 from genlab.core.errors import BadInputError
@@ -140,20 +140,9 @@ def test_an_estimate_counts_the_steps_that_a_source_of_triplets_takes(
     assert found.seconds > 0
 
 
-def visit(run: genlab.Run, **query: object) -> AppTest:
-    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
-    app.switch_page("pages/recognise.py")
-    for name, value in {"run": run.id, "way": "Helped or hurt", **query}.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    assert [error.value for error in app.error] == []
-    return app
-
-
 def test_the_page_shows_who_is_right_where(lab: genlab.Workspace) -> None:
     run, others = lab.runs["real"], [lab.runs[name] for name in ("once", "mixed")]
-    app = visit(run, against=[other.id for other in others])
+    app = visit("recognise", run=run.id, way="Helped or hurt", against=[other.id for other in others])
     found = run.answers(*others)
     rows = contrast_rows([run, *others], found)
     table = app.dataframe[0].value
@@ -171,5 +160,5 @@ def test_the_page_shows_who_is_right_where(lab: genlab.Workspace) -> None:
 
 
 def test_alone_the_page_says_what_to_train(lab: genlab.Workspace) -> None:
-    app = visit(lab.runs["elsewhere"])
+    app = visit("recognise", run=lab.runs["elsewhere"].id, way="Helped or hurt")
     assert any("Nothing to compare with" in text.value for text in app.markdown)
