@@ -82,7 +82,9 @@ def _given(run: Run, source: str, opened: Callable[[], ImageSet]) -> np.ndarray:
     "--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Spread of the noise."
 )
 @seed_option
-@click.option("-o", "--output", default="grid.png", show_default=True, help="Also .webp, .gif, .zip of PNGs, .npy.")
+@click.option(
+    "-o", "--output", default="grid.png", show_default=True, help="Also .webp, .gif, .mp4, .zip of PNGs, .npy."
+)
 @reports(_said)
 def sample(run: str, count: int, label: str | None, temperature: float, seed: int, output: str) -> dict[str, Any]:
     """Draw new images from a run."""
@@ -145,7 +147,7 @@ def translate(run: str, images: tuple[str, ...], back: bool, count: int, output:
 @click.argument("b")
 @click.option("--steps", type=click.IntRange(2, 1000), default=10, show_default=True)
 @click.option("--kind", type=click.Choice(["lerp", "slerp"]), default="slerp", show_default=True)
-@click.option("-o", "--output", default="strip.png", show_default=True, help="A strip, or an animation as .gif.")
+@click.option("-o", "--output", default="strip.png", show_default=True, help="A strip, or a film: .gif, .mp4.")
 @reports(_said)
 def interpolate(run: str, a: str, b: str, steps: int, kind: str, output: str) -> dict[str, Any]:
     """Walk from A to B: numbers of images in the run's set, or image files.
@@ -250,13 +252,31 @@ def _write_chart(file: Path, laid_out: Projection, class_names: tuple[str, ...],
     file.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
 
 
+def _said_of_exhibit(document: dict[str, Any]) -> str:
+    """How to open it, how large it is, and whether its decoder is more than a browser runs well."""
+    size, weights = document["bytes"] / 1e6, document["decoder_bytes"] / 4e6
+    way = (
+        "it opens by a double click"
+        if "file" in document
+        else "open it through any server of files, as its README says"
+    )
+    slow = (
+        f" Its decoder has about {weights:.1f} million parameters, so that pictures will follow slowly."
+        if weights > 3
+        else ""
+    )
+    return f"{document.get('file') or document['folder']} ({size:.1f} MB): {way}.{slow}"
+
+
 @click.command()
 @click.argument("run")
-@click.argument("folder")
+@click.argument("target")
 @click.argument("through", nargs=-1)
-@reports(lambda document: f"{document['folder']}: open it through any server of files, as its README says.")
-def exhibit(run: str, folder: str, through: tuple[str, ...]) -> dict[str, Any]:
-    """Write a folder that explores a run's latent space in any browser, without Python and without a network.
+@reports(_said_of_exhibit)
+def exhibit(run: str, target: str, through: tuple[str, ...]) -> dict[str, Any]:
+    """Explore a run's latent space in any browser, without Python and without a network.
+
+    TARGET is a new folder, for any server of files, or a name that ends in .html: one file that opens by a double click.
 
     Its plane goes THROUGH three images of the run's set (numbers) or files; for a model without an encoder, through draws
     from its prior (seeds). Without any, two latent dimensions are shown whole, and of more the plane through images 0, 1, 2.
@@ -278,6 +298,9 @@ def exhibit(run: str, folder: str, through: tuple[str, ...]) -> dict[str, Any]:
             raise BadInputError(f"{found.name} has no encoder, so THROUGH must be whole numbers: seeds of its prior.")
     noun = "image" if found.can("encodes") else "draw"
     names = [] if corners is None else [f"{noun} {one}" if one.isdecimal() else Path(one).name for one in named]
-    written = found.exhibit(folder, corners, names)
-    size = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
-    return {"run": found.id, "folder": str(written), "bytes": size, "through": names}
+    written = found.exhibit(target, corners, names)
+    files = [path for path in (written, *written.rglob("*")) if path.is_file()]
+    return {
+        "run": found.id, "folder" if written.is_dir() else "file": str(written), "through": names,
+        "bytes": sum(path.stat().st_size for path in files), "decoder_bytes": found.decoder().stat().st_size,
+    }  # fmt: skip

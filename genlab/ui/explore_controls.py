@@ -16,7 +16,9 @@ from genlab.ui.cards import words
 from genlab.ui.state import choose_run, get_workspace
 
 LARGEST_SEED = 2**31 - 1
-TYPES = {"png": "image/png", "gif": "image/gif", "zip": "application/zip", "csv": "text/csv"}
+TYPES = {
+    "png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "zip": "application/zip", "csv": "text/csv", "html": "text/html",
+}  # fmt: skip
 
 
 def explorable_run(*capabilities: str | tuple[str, ...], purpose: str) -> genlab.Run:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +17,12 @@ import genlab
 from genlab.figures.images import Images
 from genlab.ui.components import heard
 from genlab.ui.components.browser import view
-from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input, weights_of
+from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import choose_images, image_name, one_of_each
+from genlab.ui.explore_shades import shades_to_show, without_uncertainty
 from genlab.ui.messages import boundary, plain
-from genlab.ui.routes import decoder_addresses
+from genlab.ui.routes import LARGEST, decoder_addresses, has_runtime
 from genlab.workspace.exhibit import view_of
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 NEAR = 6  # images shown beside a place
 KEPT = 4  # planes a session remembers
+EXHIBIT = 5_000_000  # bytes of an exhibit of one file without its decoder: the runtime, compressed
 
 
 @st.fragment
@@ -39,12 +45,13 @@ def finger_plane(run: genlab.Run) -> None:
     with st.spinner("Looking where codes lie …"):
         plane = _laid(run, corners)
         told = _show(run, plane, names)
-    place, pins = (_of_this(told.get(what), plane) for what in ("place", "pins"))
+    place, pins = (told_of(told.get(what), plane) for what in ("place", "pins"))
     _remember(plane, place, pins)
     if run.can("encodes") and place is not None:
         _near(run, plane.frame.codes(np.array(place))[0])
     if pins:
         _take_pins(run, plane, np.array(pins))
+    _take_along(run, corners, names)
 
 
 def _corners(run: genlab.Run) -> tuple[np.ndarray, list[str]]:
@@ -55,7 +62,12 @@ def _corners(run: genlab.Run) -> tuple[np.ndarray, list[str]]:
                 run, key="corners", start=one_of_each(run.images, 3), fewest=3, most=3, label="Through"
             )
         return run.codes(chosen.images), chosen.names
-    seed = seed_input("plane-seed", help="The plane goes through three draws from the prior, from this seed on.")
+    return through_draws(run, "plane-seed")
+
+
+def through_draws(run: genlab.Run, key: str) -> tuple[np.ndarray, list[str]]:
+    """Three draws from the prior to lay a plane through, from a seed on that the person chooses, and what they are called."""
+    seed = seed_input(key, help="The plane goes through three draws from the prior, from this seed on.")
     seeds = range(seed, seed + 3)
     return np.concatenate([run.codes(one) for one in seeds]), [f"draw {one}" for one in seeds]
 
@@ -80,23 +92,35 @@ def name_of(plane: LatentPlane) -> str:
 def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
     flat = not names
     before = st.session_state.get("finger-kept", {}).get(name_of(plane), {})
+    asked = _shade(plane)
     data = view_of(run, plane, names) | {
         "name": f"{name_of(plane)}/{weights_of(run)}",
         "decoder": decoder_addresses(run),
+        "shades": shades_to_show(run, plane, name_of(plane), asked),
+        "shade": asked,
     }
-    data["place"] = before.get("place") or _linked(plane) or data["place"]
+    data["place"] = before.get("place") or linked_place(plane) or data["place"]
     data["pins"] = before.get("pins") or []
-    told = view("plane", data, key="finger", on_place_change=heard, on_pins_change=heard)
+    told = view("plane", data, key="finger", on_place_change=heard, on_pins_change=heard, on_shade_change=heard)
     what = "two latent dimensions" if flat else "plane through the three codes"
     st.caption(plain(
         f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {data['noun']}"
         f"{'' if flat else ', fainter the farther they lie from the plane'}. "
         "Drag across it, or move with the arrow keys (with Shift in small steps); Enter pins a picture."
+        f"{without_uncertainty(run)}"
     ))  # fmt: skip
     return told
 
 
-def _linked(plane: LatentPlane) -> list[float] | None:
+def _shade(plane: LatentPlane) -> str:
+    """The shade that is asked for: on this plane, else as the address has it, where it is kept."""
+    told = told_of(st.session_state.get("finger", {}).get("shade"), plane)
+    asked = st.query_params.get("shade", "") if told is None else str(told)
+    keep_in_address("shade", asked)
+    return asked
+
+
+def linked_place(plane: LatentPlane) -> list[float] | None:
     """The place that the page's address names, where it lies on this plane."""
     left, right, bottom, top = plane.extent
     with suppress(ValueError):
@@ -113,7 +137,7 @@ def _remember(plane: LatentPlane, place: list[float] | None, pins: list[list[flo
     st.session_state.setdefault("finger-kept", {}).setdefault(name_of(plane), {}).update(told)
 
 
-def _of_this(told: Any, plane: LatentPlane) -> Any:
+def told_of(told: Any, plane: LatentPlane) -> Any:
     """What was told of this plane, None where it was of another or of none."""
     return told["at"] if told and told["plane"].partition("/")[0] == name_of(plane) else None
 
@@ -136,6 +160,36 @@ def _take_pins(run: genlab.Run, plane: LatentPlane, places: np.ndarray) -> None:
     with st.container(horizontal=True, gap="small"):
         offer("Pinned pictures (PNG)", lambda: run.decode(codes).png_bytes(columns=len(codes)), f"{stem}.png")
         offer("Their codes (CSV)", lambda: pins_csv(places, codes), f"{stem}.csv")
+
+
+def _take_along(run: genlab.Run, corners: np.ndarray | None, names: list[str]) -> None:
+    """The plane with its decoder for where there is no genlab: as one file, or as a folder for a server of files."""
+    if not has_runtime():
+        return
+    box = st.popover("Take this plane along", icon=":material/ios_share:", key="take-along", on_change="rerun")
+    if not box.open:  # what stands in it is not made again with each gesture
+        return
+    with box, boundary():
+        st.caption(
+            "It goes on exploring in any browser of 2023 or later: no network, no Python. One HTML file opens by a double "
+            "click; a folder is for a web server."
+        )
+        with st.spinner("Exporting the decoder …"):
+            size = run.decoder().stat().st_size
+        st.caption(
+            f"About {(EXHIBIT + 4 / 3 * size) / 1e6:.0f} MB, of which {EXHIBIT / 1e6:.0f} MB are the ONNX runtime."
+            + (f" {size / 4e6:.1f} million parameters decode slowly in a browser." if size > LARGEST else "")
+        )
+        stem = file_stem(run, "exhibit")
+        offer("One HTML file", lambda: exhibited(run, corners, names, f"{stem}.html"), f"{stem}.html")
+        offer("A folder (zip)", lambda: exhibited(run, corners, names, stem), f"{stem}.zip")
+
+
+def exhibited(run: genlab.Run, corners: np.ndarray | None, names: Sequence[str], name: str) -> bytes:
+    """An exhibit as a file to download: a name without .html gives a zip of the folder."""
+    with TemporaryDirectory() as made:
+        written = run.exhibit(Path(made) / name, corners, names)
+        return (written if written.is_file() else Path(shutil.make_archive(str(written), "zip", written))).read_bytes()
 
 
 def pins_csv(places: np.ndarray, codes: np.ndarray) -> str:

@@ -268,12 +268,13 @@ class Run(Explore):
         """
         return decoder_file(self, step)
 
-    def exhibit(self, folder: str | Path, corners: Any = None, names: Sequence[str] = ()) -> Path:
-        """A folder that explores a plane of its latent space in any browser, without Python and without a network.
+    def exhibit(self, target: str | Path, corners: Any = None, names: Sequence[str] = ()) -> Path:
+        """Explores a plane of its latent space in any browser, without Python and without a network.
 
+        A folder for a server of files, or where the name ends in .html one file that opens by a double click.
         The plane goes through three images or codes with their names; without any it is that of two latent dimensions.
         """
-        return write_exhibit(self, Path(folder), corners, names)
+        return write_exhibit(self, Path(target), corners, names)
 
     def record(self) -> str:
         """What one must know to repeat the run, as JSON."""

@@ -42,7 +42,7 @@ export class Decoder {
   async start() {
     try {
       if (!this.graph) throw Error("the runtime for browsers was not fetched when genlab was installed; npm does that");
-      await ask({ kind: "open", name: this.name, graph: this.graph });
+      await ask({ kind: "open", name: this.name, graph: this.graph, binary: this.binary });
       this.where = "browser";
     } catch (error) {
       this.where = this.route ? "server" : "nowhere";

@@ -3,10 +3,13 @@
 const sessions = new Map();
 let runtime = null;
 
-function started() {
-  runtime ??= import(new URL("ort.wasm.min.mjs", import.meta.url)).then(ort => {
+// The runtime, once; `binary` is its program where it cannot be fetched, in an exhibit that is one file.
+function started(binary) {
+  const near = name => new URL(name, import.meta.url).href;
+  runtime ??= import(near("ort.wasm.min.mjs")).then(ort => {
     ort.env.wasm.numThreads = 1; // more would ask for headers that keep other pages out
-    ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
+    ort.env.wasm.wasmBinary = binary;
+    ort.env.wasm.wasmPaths = { mjs: near("ort-wasm-simd-threaded.mjs"), wasm: binary ? undefined : near("ort-wasm-simd-threaded.wasm") };
     ort.env.logLevel = "error";
     return ort;
   });
@@ -20,8 +23,8 @@ async function graphOf(source) {
   return answer.arrayBuffer();
 }
 
-async function opened(name, source) {
-  const [ort, graph] = await Promise.all([started(), graphOf(source)]);
+async function opened(source, binary) {
+  const [ort, graph] = await Promise.all([started(binary), graphOf(source)]);
   const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
   return { ort, session };
 }
@@ -40,9 +43,9 @@ export function painted(values, [channels, height, width], count, scale) {
   return bytes;
 }
 
-async function answered({ kind, name, graph, codes, count, shape }) {
+async function answered({ kind, name, graph, binary, codes, count, shape }) {
   if (kind === "open") {
-    if (!sessions.has(name)) sessions.set(name, opened(name, graph));
+    if (!sessions.has(name)) sessions.set(name, opened(graph, binary));
     await sessions.get(name).catch(error => { sessions.delete(name); throw error; });
     return {};
   }

@@ -1,5 +1,7 @@
 // Small things that all views share: elements, canvases of the right size, colours of the theme, pictures on a sheet.
 
+import { History } from "./history.mjs";
+
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -84,4 +86,21 @@ export function floats(text) {
 
 export function doubles(text) {
   return new Float64Array(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+}
+
+const CURVES = { Undo: "M8 5 4 9l4 4M4 9h10a5 5 0 0 1 0 10H9", Redo: "m16 5 4 4-4 4m4-4H10a5 5 0 0 0 0 10h5" };
+const KEYS = { Undo: "Ctrl-Z", Redo: "Ctrl-Shift-Z" };
+
+// A history for a view, with its two buttons to be put somewhere and its keys wherever the view has the focus.
+export function withHistory(root, { read, write }) {
+  const button = name => {
+    const made = element("button", { type: "button", class: "icon", "aria-label": name, title: `${name} (${KEYS[name]})`, onclick: () => history[name.toLowerCase()]() });
+    made.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${CURVES[name]}"/></svg>`;
+    return made;
+  };
+  const changed = () => { undo.disabled = !history.past.length; redo.disabled = !history.future.length; };
+  const history = new History({ read, write, changed }), undo = button("Undo"), redo = button("Redo");
+  changed();
+  root.onkeydown = event => history.key(event);
+  return Object.assign(history, { buttons: [undo, redo] });
 }
