@@ -17,7 +17,7 @@ from genlab.core.errors import BadInputError
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
+FORMATS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".mp4", ".bmp", ".tif", ".tiff")
 SMALL = 48  # sides below this are enlarged in grids, by whole factors
 
 
@@ -109,26 +109,23 @@ class Images:
         return file.getvalue()
 
     def save(self, path: str | PathLike[str], columns: int | None = None, **layout: Any) -> Path:
-        """Write the grid; the ending chooses the format, and `.gif` makes an animation."""
+        """Write the grid; the ending chooses the format, and `.gif` and `.mp4` make a film."""
         path = Path(path)
         ending = path.suffix.lower()
         if ending not in FORMATS:
             raise BadInputError(
                 f"{path.name!r} cannot be written as a picture; end its name with one of {', '.join(FORMATS)}."
             )
-        if ending == ".gif":
-            return self.gif(path)
+        if ending in (".gif", ".mp4"):
+            return self.gif(path) if ending == ".gif" else self.mp4(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.grid(columns, **layout).save(path, lossless=True)  # what is not WebP passes over the option
         return path
 
     def gif_bytes(self, milliseconds: int = 80, *, scale: int | None = None, bounce: bool = False) -> bytes:
         """The images one after another as an endless GIF, in memory; `bounce` runs back again."""
-        frames = [self.picture(index, scale=self._scale(scale)) for index in range(len(self))]
-        if not frames:
-            raise BadInputError("There are no images to animate; ask for at least one.")
-        if bounce:
-            frames += frames[-2:0:-1]
+        played = self._played(bounce)
+        frames = [played.picture(index, scale=self._scale(scale)) for index in range(len(played))]
         file = io.BytesIO()
         frames[0].save(
             file, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, disposal=1
@@ -141,6 +138,25 @@ class Images:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.gif_bytes(milliseconds, **animation))
         return path
+
+    def mp4_bytes(self, hold: int = 3, *, scale: int | None = None, bounce: bool = False) -> bytes:
+        """The images one after another as an MP4 in memory, each for `hold` of its 30 frames a second; see `figures.video`."""
+        from genlab.figures.video import mp4
+
+        return mp4(self._played(bounce).uint8, hold=hold, factor=scale)
+
+    def mp4(self, path: str | PathLike[str], hold: int = 3, **animation: Any) -> Path:
+        """Write the images one after another as an MP4. Raises `BadInputError` where there is no ffmpeg."""
+        film, path = self.mp4_bytes(hold, **animation), Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(film)
+        return path
+
+    def _played(self, bounce: bool) -> Images:
+        """The images in the order of a film, which runs back again where it bounces."""
+        if not len(self):
+            raise BadInputError("There are no images to animate; ask for at least one.")
+        return self[[*range(len(self)), *range(len(self) - 2, 0, -1)]] if bounce else self
 
     def zip(self, file: str | PathLike[str] | IO[bytes], names: Sequence[str] | None = None) -> None:
         """Write every image as a PNG of its own size into one archive; `names` without an ending."""

@@ -11,6 +11,7 @@ import genlab
 from genlab.core.errors import BadInputError
 from genlab.figures import kl_bars
 from genlab.figures.images import Images
+from genlab.figures.video import REMEDY, ffmpeg
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, one_of_each
@@ -49,6 +50,8 @@ def walk(run: genlab.Run) -> None:
         for (kind, images), column in zip(walks.items(), st.columns(2), strict=True):
             with column:
                 _film(run, images, kind)
+        if not ffmpeg():
+            st.caption(REMEDY)
 
 
 def _film(run: genlab.Run, images: Images, kind: str) -> None:
@@ -60,6 +63,8 @@ def _film(run: genlab.Run, images: Images, kind: str) -> None:
     with st.container(horizontal=True):
         offer("Strip (PNG)", lambda: images.png_bytes(columns=len(images)), f"{stem}.png")
         offer("Film (GIF)", film, f"{stem}.gif")
+        if ffmpeg():
+            offer("Film (MP4)", lambda: images.mp4_bytes(bounce=True), f"{stem}.mp4")
 
 
 def _points(run: genlab.Run) -> tuple[Any, list[str], str]:
