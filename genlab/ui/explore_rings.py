@@ -53,5 +53,7 @@ def rings(
 
 def _pulled() -> None:
     """Move the sliders to where the rings were let go."""
-    for role, radius in (st.session_state["rings"].radii or {}).items():
-        st.session_state[f"{role}_radius"] = float(radius)
+    told = st.session_state["rings"].radii or {}
+    for role in ("positive", "negative"):
+        if role in told:
+            st.session_state[f"{role}_radius"] = float(told[role])

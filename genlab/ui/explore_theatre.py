@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 AROUND = 800  # codes that show where the ways of a walk lead
 INKS = {"lerp": PALETTE[1], "slerp": PALETTE[0]}
+ENDS = {
+    True: ("between", "ends-origin", "ends"),
+    False: ("between", "draws", "seed"),
+}  # widgets that say what of, by whether of images
 
 
 def theatre(run: genlab.Run, codes: np.ndarray, names: Sequence[str], *, closed: bool) -> None:
@@ -47,11 +51,27 @@ def theatre(run: genlab.Run, codes: np.ndarray, names: Sequence[str], *, closed:
             for start in ends
         ],
         "inks": INKS,
+        "ends": _ends(run.can("encodes")) | {"closed": closed},
     }
-    view("theatre", data, key="theatre")
+    view("theatre", data, key="theatre", on_ends_change=_put_back)
     st.caption(plain(
-        f"Both ways at the same time, decoded by “{run.title}”: play, pull the slider, or drag along a filmstrip."
+        f"Both ways at the same time, decoded by “{run.title}”: play, pull the slider, or drag along a filmstrip; Ctrl-Z "
+        "takes back, other ends too."
     ))  # fmt: skip
+
+
+def _ends(encodes: bool) -> dict[str, Any]:
+    """What stands in the widgets that say where a walk leads."""
+    shown = ENDS[encodes and st.session_state.get("between") != "Prior draws"]
+    return {key: st.session_state[key] for key in shown if key in st.session_state}
+
+
+def _put_back() -> None:
+    """The widgets around the theatre as they were before, where a person took something back in it."""
+    told = st.session_state["theatre"].ends or {}
+    for key, value in told.get("ends", {}).items():
+        if key in (*ENDS[True], *ENDS[False], "closed"):
+            st.session_state[key] = value
 
 
 def _around(run: genlab.Run, start: np.ndarray, end: np.ndarray) -> LatentPlane | None:

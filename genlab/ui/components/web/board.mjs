@@ -1,7 +1,7 @@
 // One code, a slider for each of its dimensions, and what each of them would do next: all decoded as a slider moves.
 
 import { Stream, decoderOf } from "./decoder.mjs";
-import { doubles, element, paint, status } from "./parts.mjs";
+import { doubles, element, paint, status, withHistory } from "./parts.mjs";
 
 export function mount(component) {
   return new Board(component.parentElement.querySelector(".genlab"));
@@ -13,9 +13,10 @@ class Board {
     root.board = this; // a handle for scripts and tests
     this.picture = element("canvas", { class: "picture", role: "img" });
     this.reset = element("button", { type: "button", onclick: () => { this.values = [...this.start]; this.settle(); } }, "Back to the start");
+    this.history = withHistory(root, { read: () => [...this.values], write: values => { this.values = [...values]; this.settle(); } });
     this.body = element("div", { class: "dimensions" });
     this.head = element("div");
-    root.replaceChildren(this.head, element("div", { class: "boarded" }, element("div", { class: "now" }, this.picture, this.reset), this.body));
+    root.replaceChildren(this.head, element("div", { class: "boarded" }, element("div", { class: "now" }, this.picture, this.reset, element("div", { class: "pair" }, ...this.history.buttons)), this.body));
   }
 
   update(component) {
@@ -45,6 +46,7 @@ class Board {
     });
     this.body.replaceChildren(...this.rows.map(row => row.node));
     this.settle(false);
+    this.history.begin();
   }
 
   // Sliders to the values, as after going back to the start.
@@ -94,6 +96,7 @@ class Board {
 
   commit() {
     this.component.setStateValue("code", { board: this.data.name, at: [...this.coded()] });
+    this.history.note();
   }
 
   destroy() {}

@@ -2,8 +2,9 @@
 
 import { Stream, decoderOf } from "./decoder.mjs";
 import { mark } from "./ground.mjs";
+import { Told } from "./history.mjs";
 import { sampled } from "./latent.mjs";
-import { doubles, element, fitted, floats, inks, paint, status } from "./parts.mjs";
+import { doubles, element, fitted, floats, inks, paint, status, withHistory } from "./parts.mjs";
 
 const ROLES = ["positive", "negative"];
 const STEP = 0.01, MOST = 1; // of a radius, as on the sliders
@@ -18,11 +19,13 @@ class Rings {
     this.root = root;
     root.rings = this; // a handle for scripts and tests
     this.active = 0;
+    this.told = new Told();
+    this.history = withHistory(root, { read: () => ({ radii: this.radii, active: this.active }), write: state => this.put(state) });
     this.base = element("canvas");
     this.top = element("canvas", {
-      class: "finger",
+      class: "finger", tabindex: -1,
       onpointerdown: event => this.down(event), onpointermove: event => this.move(event),
-      onpointerup: () => this.up(), onpointercancel: () => this.up(),
+      onpointerup: event => this.up(event), onpointercancel: event => this.up(event),
     });
     this.handles = Object.fromEntries(ROLES.map(role => [role, element("button", {
       type: "button", class: `handle ${role}`, role: "slider", "aria-label": `Ring of the ${role}s`, "aria-valuemin": 0, "aria-valuemax": MOST,
@@ -35,7 +38,7 @@ class Rings {
     this.note = element("div", { class: "readout" });
     this.head = element("div");
     root.replaceChildren(this.head, element("div", { class: "split rings" },
-      element("div", { class: "wide" }, element("div", { class: "square" }, this.base, this.top, ...Object.values(this.handles)), this.note),
+      element("div", { class: "wide" }, element("div", { class: "square" }, this.base, this.top, ...Object.values(this.handles)), element("div", { class: "tools" }, ...this.history.buttons), this.note),
       element("div", { class: "side" }, element("div", { class: "who" }, this.anchor, this.name),
         ...ROLES.flatMap(role => [this.titles[role], this.strips[role]]))));
     this.resizing = new ResizeObserver(() => this.repaint());
@@ -44,8 +47,8 @@ class Rings {
 
   update(component) {
     this.component = component;
-    const { data } = component, decoder = decoderOf(data.decoder);
-    if (decoder !== this.decoder) {
+    const { data } = component, decoder = decoderOf(data.decoder), fresh = decoder !== this.decoder;
+    if (fresh) {
       this.decoder = decoder;
       this.head.replaceChildren(status(decoder));
       decoder.ready.then(() => { this.root.dataset.where = decoder.where; });
@@ -59,10 +62,19 @@ class Rings {
     this.uniform = { positive: rows(data.uniform.positive), negative: rows(data.uniform.negative), factors: rows(data.uniform.factors) };
     this.points = floats(data.points);
     this.active = Math.min(this.active, data.anchors.length - 1);
-    if (!this.pulled) this.radii = { ...data.radii };
+    if (this.told.takes(data.radii) && !this.pulled) this.radii = { ...data.radii };
     this.colours = inks(this.root);
     for (const role of ROLES) this.root.style.setProperty(`--${role}`, data.inks[role]);
     this.choose(this.active);
+    fresh ? this.history.begin() : this.history.note(); // the sliders beside it can be taken back here too
+  }
+
+  // As it was before: the radii that Python has too, and the anchor.
+  put({ radii, active }) {
+    const moved = ROLES.some(role => radii[role] !== this.radii[role]);
+    this.radii = radii;
+    this.choose(Math.min(active, this.data.anchors.length - 1));
+    if (moved) this.commit();
   }
 
   choose(index) {
@@ -140,7 +152,7 @@ class Rings {
   }
 
   down(event) {
-    if (event.button) return;
+    if (event.button || this.pulled) return; // one finger at a time
     const box = this.top.getBoundingClientRect();
     const hit = this.data.anchors.findIndex((_, index) => {
       const [x, y] = this.toPixels(this.placed(this.means.subarray(index * this.size, (index + 1) * this.size)));
@@ -149,9 +161,13 @@ class Rings {
     const apart = this.from(event), [role] = [...ROLES].sort((a, b) => Math.abs(apart - this.ring(a)) - Math.abs(apart - this.ring(b)));
     if (Math.abs(apart - this.ring(role)) < GRIP) {
       this.top.setPointerCapture(event.pointerId);
+      this.finger = event.pointerId;
       this.pulled = role;
       this.offset = apart - this.ring(role);
-    } else if (hit >= 0) this.choose(hit);
+    } else if (hit >= 0) {
+      this.choose(hit);
+      this.history.note();
+    }
   }
 
   move(event) {
@@ -160,11 +176,12 @@ class Rings {
       this.top.style.cursor = ROLES.some(role => Math.abs(apart - this.ring(role)) < GRIP) ? "grab" : "default";
       return;
     }
-    this.set(this.pulled, (this.from(event) - this.offset) / (this.base.clientWidth / 2 / this.reach) / (this.length || 1));
+    if (event.pointerId === this.finger) this.set(this.pulled, (this.from(event) - this.offset) / (this.base.clientWidth / 2 / this.reach) / (this.length || 1));
   }
 
-  up() {
-    if (this.pulled) this.commit();
+  up(event) {
+    if (!this.pulled || event.pointerId !== this.finger) return;
+    this.commit();
     this.pulled = null;
   }
 
@@ -185,7 +202,9 @@ class Rings {
   }
 
   commit() {
-    this.component.setStateValue("radii", { ...this.radii });
+    this.told.tell(this.radii);
+    this.component.setStateValue("radii", { ...this.radii, turn: this.told.turn }); // another value each time, so that it is heard
+    this.history.note();
   }
 
   // Painting.

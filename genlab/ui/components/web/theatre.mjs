@@ -3,7 +3,8 @@
 import { Stream, decoderOf } from "./decoder.mjs";
 import { Ground, mark } from "./ground.mjs";
 import { lerp, placeOf, slerp } from "./latent.mjs";
-import { doubles, element, fitted, floats, inks, paint, status } from "./parts.mjs";
+import { Told } from "./history.mjs";
+import { doubles, element, fitted, floats, inks, paint, status, withHistory } from "./parts.mjs";
 
 const KINDS = { lerp, slerp };
 const TITLES = { lerp: "Straight line (lerp)", slerp: "Along the sphere (slerp)" };
@@ -20,23 +21,25 @@ class Theatre {
     this.root = root;
     root.theatre = this; // a handle for scripts and tests
     this.time = 0;
+    this.told = new Told();
+    this.history = withHistory(root, { read: () => ({ time: this.time, ends: this.ends }), write: state => this.put(state) });
     this.base = element("canvas");
     this.top = element("canvas");
     this.play = element("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
     this.loop = element("button", { type: "button", "aria-pressed": "true", onclick: () => this.loop.setAttribute("aria-pressed", String(this.loop.getAttribute("aria-pressed") !== "true")) }, "Loop");
-    this.scrub = element("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": "Along the way", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); } });
+    this.scrub = element("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": "Along the way", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); }, onchange: () => this.history.note() });
     this.rows = Object.fromEntries(Object.keys(KINDS).map(kind => [kind, {
       picture: element("canvas", { class: "picture", role: "img" }),
       film: element("canvas", {
-        class: "film", onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.stop(); this.along(event); },
-        onpointermove: event => event.buttons && this.along(event),
+        class: "film", tabindex: -1, onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.stop(); this.along(event); },
+        onpointermove: event => event.buttons && this.along(event), onpointerup: () => this.history.note(),
       }),
     }]));
     this.map = element("div", { class: "map" }, element("div", { class: "square" }, this.base, this.top));
     this.legend = element("div", { class: "readout" });
     this.head = element("div");
     root.replaceChildren(this.head,
-      element("div", { class: "tools" }, this.play, this.loop, element("label", { class: "grow" }, this.scrub)),
+      element("div", { class: "tools" }, this.play, this.loop, ...this.history.buttons, element("label", { class: "grow" }, this.scrub)),
       element("div", { class: "stage" }, this.map, element("div", { class: "acts" }, ...Object.entries(this.rows).map(([kind, { picture }]) =>
         element("div", { class: `act ${kind}` }, element("div", { class: "title" }, TITLES[kind]), picture)))),
       this.legend, ...Object.entries(this.rows).map(([kind, { film }]) => element("div", { class: `reel ${kind}` }, film)));
@@ -44,13 +47,25 @@ class Theatre {
     this.resizing.observe(root);
   }
 
-  update({ data }) {
-    const fresh = this.data?.name !== data.name;
-    this.data = data;
+  update(component) {
+    const { data } = component, first = !this.data, fresh = this.data?.name !== data.name;
+    Object.assign(this, { component, data });
+    if (this.told.takes(data.ends)) this.ends = data.ends;
     this.colours = inks(this.root);
     for (const kind of Object.keys(KINDS)) this.root.style.setProperty(`--${kind}`, data.inks[kind]);
     if (fresh) this.begin(data);
+    first ? this.history.begin() : this.history.note();
     this.repaint();
+  }
+
+  // As it was before: the time at once, the ends of the way by Python, whose widgets hold them.
+  put({ time, ends }) {
+    this.stop();
+    this.seek(time);
+    if (JSON.stringify(ends) === JSON.stringify(this.ends)) return;
+    this.ends = ends;
+    this.told.tell(ends);
+    this.component.setStateValue("ends", { ends, turn: this.told.turn }); // another value each time, so that it is heard
   }
 
   begin(data) {
