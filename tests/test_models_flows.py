@@ -162,6 +162,13 @@ def test_the_density_of_four_pixels_integrates_to_one_on_a_sobol_sequence(name: 
     assert integral(model, places.clamp(1e-9, 1 - 1e-9), 0.05) == pytest.approx(1, abs=0.02)
 
 
+def test_a_single_row_stays_at_one_scale_and_its_density_integrates_to_one() -> None:
+    model = build("realnvp", (1, 1, 2), 0.2, alpha=0.05)
+    assert len(model.flow.transforms[-1].levels) == 1
+    steps = (torch.arange(700, dtype=torch.float64) + 0.5) / 700
+    assert integral(model, torch.cartesian_prod(steps, steps), 0.05) == pytest.approx(1, abs=2e-3)
+
+
 def test_glows_prior_of_what_leaves_is_a_normal_given_what_stays() -> None:
     model = build("glow", (1, 4, 4), levels=2)
     pixels = torch.rand(3, 1, 4, 4, dtype=torch.float64)

@@ -139,6 +139,19 @@ def test_clipping_is_per_player() -> None:
     assert b.item() == -0.25
 
 
+def test_a_resting_player_stands_still_and_its_loss_is_noted() -> None:
+    a, b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    players = {"a": torch.optim.SGD([a], lr=1.0, momentum=0.9), "b": torch.optim.SGD([b], lr=1.0, momentum=0.9)}
+    resting = {"a"}
+    minimise = Minimiser(players, resting=resting)
+    minimise(a=3 * a.sum(), b=0.5 * b.sum())
+    assert (a.item(), b.item(), a.grad) == (1.0, 0.5, None)
+    assert {name: loss.item() for name, loss in minimise.take_losses().items()} == {"a": 3.0, "b": 0.5}
+    resting.clear()
+    minimise(a=3 * a.sum())
+    assert (a.item(), b.item()) == (-2.0, 0.5)
+
+
 def test_ownership_names_the_orphan_and_the_shared() -> None:
     model = nn.Linear(2, 2)
     with pytest.raises(GenlabError, match=r"bias \(nobody\)"):

@@ -53,7 +53,7 @@ CARD = Card(
         "default": {"epochs": 20, "batch_size": 64, "learning_rate": 2e-3},
         "paper": {"epochs": 200, "levels": 5, "width": 64, "alpha": 0.05, "learning_rate": 1e-3, "batch_size": 64},
     },
-    sizes="even heights and widths, grey or colour",
+    sizes="even heights and widths or a single row, grey or colour",
 )  # fmt: skip
 
 
@@ -76,7 +76,8 @@ class RealNVP(FlowModel):
     def __init__(self, shape: Shape, classes: int, parameters: RealNVPParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = parameters
-        need_multiple(self.shape, 2, "RealNVP")
+        if min(self.shape[1:]) > 1:  # a single row has no blocks of 2x2, and stays at one scale
+            need_multiple(self.shape, 2, "RealNVP")
         levels: list[Transform] = []
         c, h, w = self.shape
         while len(levels) < parameters.levels - 1 and h % 2 == 0 and w % 2 == 0:

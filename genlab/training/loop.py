@@ -54,6 +54,7 @@ class Training:
         self.recent, self.whole = Steps(), Tally()  # since the last report, and over the epoch up to there
         self.lowest, self.waited = math.inf, 0  # best validation loss, and epochs since
         self.players: dict[str, torch.optim.Optimizer] = {}
+        self.resting: set[str] = set()  # players that do not move until the listener takes them out again
         if isinstance(model, Descends):
             self.players = model.players()
             check_ownership(model, self.players)
@@ -109,7 +110,7 @@ class Training:
 
     def _descend(self, model: Descends) -> Iterator[Event | None]:
         yield from self.doctor.tell()  # what a stop between an epoch's end and its diagnosis left
-        minimise = Minimiser(self.players, self.settings.gradient_clip)
+        minimise = Minimiser(self.players, self.settings.gradient_clip, self.resting)
         per_epoch = self.steps_per_epoch
         log_every = max(1, min(50, per_epoch // 10))
         while self.epoch < self.settings.epochs and not self.gains_nothing:

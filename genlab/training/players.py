@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,8 @@ class Minimiser:
     """Differentiates named losses with respect to their player's parameters, then steps the players.
 
     All losses of one call are differentiated before any player moves, so players on one forward pass
-    see the same weights (simultaneous play); separate calls are alternating play.
+    see the same weights (simultaneous play); separate calls are alternating play. Players named in `resting`, which
+    may change between two calls, are not moved: their losses are only noted.
 
     >>> weight = nn.Parameter(torch.tensor([2.0]))
     >>> minimise = Minimiser({"w": torch.optim.SGD([weight], lr=0.1)})
@@ -58,8 +59,14 @@ class Minimiser:
     1.6
     """
 
-    def __init__(self, players: Mapping[str, torch.optim.Optimizer], gradient_clip: float = 0.0) -> None:
+    def __init__(
+        self,
+        players: Mapping[str, torch.optim.Optimizer],
+        gradient_clip: float = 0.0,
+        resting: Collection[str] = (),
+    ) -> None:
         self.players = players
+        self.resting = resting
         self.owned = {name: _owned(optimiser) for name, optimiser in players.items()}
         self.gradient_clip = gradient_clip
         self.losses: dict[str, Tensor] = {}
@@ -67,16 +74,17 @@ class Minimiser:
 
     def __call__(self, **losses: Tensor) -> None:
         """Minimise each `player=loss`; refuses a player whose loss does not reach all its parameters."""
-        last = len(losses) - 1
-        for place, (name, loss) in enumerate(losses.items()):
+        self.losses |= {name: loss.detach() for name, loss in losses.items()}
+        moving = {name: loss for name, loss in losses.items() if name not in self.resting}
+        last = len(moving) - 1
+        for place, (name, loss) in enumerate(moving.items()):
             for parameter in self.owned[name]:
                 parameter.grad = None
             # a later loss of this call may need the graph that they share
             loss.backward(inputs=self.owned[name], retain_graph=place < last)
-            self.losses[name] = loss.detach()
             if name not in self._checked:
                 self._check_reach(name)
-        for name in losses:
+        for name in moving:
             if self.gradient_clip:
                 nn.utils.clip_grad_norm_(self.owned[name], self.gradient_clip)
             self.players[name].step()

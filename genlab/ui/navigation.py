@@ -29,6 +29,7 @@ SECTIONS = {
         Leaf("data", "Data", "photo_library"),
         Leaf("train", "Train", "model_training"),
         Leaf("runs", "Runs", "monitoring"),
+        Leaf("theatre", "Theatre", "theater_comedy"),
     ),
     "Explore": (
         Leaf("sample", "Sample", "casino"),

@@ -1,4 +1,4 @@
-"""What pages fetch beside Streamlit's own: scripts, the ONNX runtime, decoders, and pictures of codes where these fail."""
+"""What pages fetch beside Streamlit's own: scripts, the ONNX runtime, decoders, pictures of codes where these fail, plays."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 import genlab
 from genlab.core.errors import BadInputError, GenlabError
+from genlab.ui.theatre_route import play
 from genlab.workspace.export import decoder_key
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def extra_routes() -> list[BaseRoute]:
         Route(f"{start}/web/{{version}}/{{name}}", web_file),
         Route(f"{start}/decoder/{{run}}/{{key}}.onnx", decoder),
         Route(f"{start}/decode/{{run}}", decode, methods=["POST"]),
+        Route(f"{start}/theatre", play, methods=["POST"]),
     ]
 
 

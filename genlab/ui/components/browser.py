@@ -12,7 +12,7 @@ import streamlit as st
 
 from genlab.ui.routes import web_address
 
-STYLE = Path(__file__).parent / "web" / "explore.css"
+WEB = Path(__file__).parent / "web"
 SHIM = """
 const views = new WeakMap();
 export default async function (component) {
@@ -37,7 +37,9 @@ def _view(name: str) -> Any:
     return st.components.v2.component(
         f"genlab_{name}",
         html="<div class='genlab'></div>",
-        css=STYLE.read_text(encoding="utf-8"),
+        css="".join(
+            file.read_text(encoding="utf-8") for file in (WEB / "explore.css", WEB / f"{name}.css") if file.is_file()
+        ),
         js=SHIM.replace("VIEW", name),
     )
 

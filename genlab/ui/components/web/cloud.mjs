@@ -1,0 +1,349 @@
+// A model learns a cloud of points: frames come from the server, are played and scrubbed, and gone on from at any step.
+
+import { Moment, paintCurve, paintSquare } from "./cloud_paint.mjs";
+import { element, floats, inks } from "./parts.mjs";
+
+const SPEEDS = { // frames a second, and steps from one to the next
+  crawl: { title: "Slow motion", rate: 0.5, every: 1 },
+  slow: { title: "2 steps a second", rate: 2, every: 1 },
+  normal: { title: "20 steps a second", rate: 10, every: 2 },
+  fast: { title: "100 steps a second", rate: 12.5, every: 8 },
+  faster: { title: "400 steps a second", rate: 12.5, every: 32 },
+};
+const TURNS = { b: "Both", d: "D only", g: "G only" };
+const STEPS = { b: "Step both", d: "Step D", g: "Step G" };
+const GLIDE = 1.6; // frames a second when a single step is taken
+const ASKED = 6, HELD = 18; // frames that are asked for at once, and kept in hand while playing
+const THIN = 0.006; // sides of the square between two corners of a stroke
+const HIDDEN = new Set(); // layers that stay off when another play begins
+const FEW_MOVES = matchMedia("(prefers-reduced-motion: reduce)");
+
+export function mount(component) {
+  return new Cloud(component.parentElement.querySelector(".genlab"));
+}
+
+class Cloud {
+  constructor(root) {
+    this.root = root;
+    root.cloud = this; // a handle for scripts and tests
+    this.turn = "b";
+    this.frames = [];
+    this.square = element("canvas", {
+      tabindex: 0, role: "application", "aria-label": "The play. Space plays, arrow keys step; D, G and B choose who moves.",
+      onpointerdown: event => this.down(event), onpointermove: event => this.move(event), onpointerup: () => this.up(), onpointercancel: () => this.up(),
+    });
+    this.play = element("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
+    this.single = element("button", { type: "button", onclick: () => this.step() }, "Step");
+    this.who = element("span", { class: "group", role: "group", "aria-label": "Who moves" }, ...Object.entries(TURNS).map(([turn, title]) =>
+      element("button", { type: "button", "data-turn": turn, "aria-pressed": String(turn === "b"), onclick: () => this.choose(turn) }, title)));
+    this.speed = element("select", { "aria-label": "Speed", onchange: () => { this.hurried = true; this.asked = null; } }, // what is on its way has other steps between frames
+      ...Object.entries(SPEEDS).map(([name, { title }]) => element("option", { value: name }, title)));
+    this.reset = element("button", { type: "button", title: "To the first step; nothing is lost until you go on from there", onclick: () => { this.stop(); this.seek(0); } }, "Reset");
+    this.undo = element("button", { type: "button", title: "Bring back the steps that were left", hidden: true, onclick: () => this.bring() }, "Undo");
+    this.clear = element("button", { type: "button", hidden: true, onclick: () => this.draw([]) }, "Clear drawing");
+    this.scrub = element("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Step", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); } });
+    this.count = element("span", { class: "count" });
+    this.toggles = element("div", { class: "tools" });
+    this.legend = element("div", { class: "legend" });
+    this.said = element("div", { class: "status", role: "status", hidden: true });
+    this.numbers = element("div", { class: "numbers" });
+    this.charts = element("div", { class: "charts" });
+    root.classList.add("toy");
+    root.replaceChildren(this.said,
+      element("div", { class: "tools" }, this.play, this.single, this.who, this.speed, this.reset, this.undo, this.clear),
+      element("div", { class: "tools" }, element("label", { class: "grow" }, this.scrub), this.count),
+      element("div", { class: "split" }, element("div", { class: "wide" }, element("div", { class: "square" }, this.square), this.legend),
+        element("div", { class: "side" }, this.numbers, this.charts, this.toggles)));
+    this.keys = event => this.key(event);
+    root.addEventListener("keydown", this.keys);
+    this.resizing = new ResizeObserver(() => this.repaint());
+    this.resizing.observe(root);
+  }
+
+  update(component) {
+    this.component = component;
+    const { data } = component, fresh = this.data?.name !== data.name;
+    this.data = data;
+    this.colours = inks(this.root);
+    if (fresh) this.begin(data);
+    this.repaint();
+  }
+
+  // Another play: its first frame, and, unless somebody wants little motion, off it goes.
+  async begin(data) {
+    this.stop();
+    this.points = data.cloud ? floats(data.cloud) : null;
+    Object.assign(this, { frames: [], history: "", at: 0, lost: null, over: "", asked: null });
+    delete this.root.dataset.shown;
+    this.who.hidden = !data.game;
+    if (!data.game) this.choose("b");
+    this.single.textContent = data.game ? STEPS[this.turn] : "Step";
+    this.clear.hidden = !data.drawing || !data.scene;
+    this.tell(data.scene ? "" : "Draw here with the pointer or a finger: the model begins when you let go.");
+    if (data.speed && !this.hurried) this.speed.value = data.speed;
+    this.square.classList.toggle("finger", data.drawing);
+    this.furnish(data);
+    if (!data.scene) return;
+    const waiting = setTimeout(() => this.tell("One moment: a model is being built …"), 600);
+    const landed = await this.ask(0);
+    clearTimeout(waiting);
+    if (landed) { this.tell(""); this.seek(0); }
+    if (landed && !FEW_MOVES.matches) this.toggle();
+  }
+
+  // What differs from scene to scene: layers, legend, charts.
+  furnish({ layers = {}, legend, curves = [], game, inks: { real, made } }) {
+    this.root.style.setProperty("--real", real);
+    this.root.style.setProperty("--made", made);
+    this.toggles.replaceChildren(...Object.entries(layers).map(([name, title]) => element("button", {
+      type: "button", "data-layer": name, "aria-pressed": String(!HIDDEN.has(name)), onclick: event => this.layer(name, event.currentTarget),
+    }, title)));
+    this.legend.replaceChildren(...(legend ? [element("span", { class: "dot" }, "points to learn"), element("span", { class: "diamond" }, "generated"),
+      element("span", { class: game ? "scale game" : "scale" }, legend[0], element("i"), legend[1])] : []));
+    this.curves = curves.map(curve => ({ ...curve, canvas: element("canvas", {
+      class: "curve", role: "img", "aria-label": curve.title,
+      onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.along(event); }, onpointermove: event => event.buttons && this.along(event),
+    }) }));
+    this.charts.replaceChildren(...this.curves.map(({ title, lines, canvas }) => element("div", {},
+      element("div", { class: "chart" }, title, ...lines.filter(line => line.ink).map(line => element("b", { style: `--ink: ${line.ink}` }, line.title))), canvas)));
+  }
+
+  layer(name, button) {
+    if (!HIDDEN.delete(name)) HIDDEN.add(name);
+    button.setAttribute("aria-pressed", String(!HIDDEN.has(name)));
+    this.repaint();
+  }
+
+  choose(turn) {
+    this.turn = turn;
+    for (const button of this.who.children) button.setAttribute("aria-pressed", String(button.dataset.turn === turn));
+    this.single.textContent = STEPS[turn];
+  }
+
+  // The frames: asked for, and where the history is to go another way, cut.
+  async ask(steps, every = 1) {
+    if (this.asked || this.over) return false;
+    const { route, scene } = this.data, { history, turn } = this, asked = this.asked = {};
+    const answer = await fetch(route, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...scene, history, turn, steps, every }),
+    }).then(response => response.json()).catch(error => ({ error: `The server does not answer (${error.message}).` }));
+    if (this.asked !== asked) return false; // somebody went another way meanwhile
+    this.asked = null;
+    this.over = answer.error ?? answer.said;
+    if (answer.error) { this.stop(); this.tell(answer.error); return false; }
+    this.frames.push(...unpacked(answer));
+    const taken = (this.frames.at(-1)?.step ?? 0) - history.length;
+    this.history = history + turn.repeat(taken);
+    this.scrub.max = this.frames.length - 1;
+    this.root.dataset.frames = this.frames.length;
+    this.repaint();
+    return true;
+  }
+
+  // Whether the next frame that is here is the one that the chosen turn leads to.
+  leads(index) {
+    const next = this.frames[index + 1];
+    return Boolean(next) && [...this.history.slice(this.frames[index].step, next.step)].every(turn => turn === this.turn);
+  }
+
+  cut(index) {
+    if (index + 1 >= this.frames.length) return;
+    this.lost = { frames: this.frames, history: this.history, at: index, over: this.over };
+    this.frames = this.frames.slice(0, index + 1);
+    this.history = this.history.slice(0, this.frames[index].step);
+    this.asked = null;
+    this.over = "";
+    this.tell("");
+    this.scrub.max = index;
+    this.undo.hidden = false;
+  }
+
+  bring() {
+    this.stop();
+    Object.assign(this, this.lost, { lost: null, asked: null });
+    this.undo.hidden = true;
+    this.scrub.max = this.frames.length - 1;
+    this.seek(this.at);
+  }
+
+  // Time.
+  toggle() {
+    if (this.running) return this.stop();
+    this.go(Infinity);
+  }
+
+  async step() {
+    this.stop();
+    const from = Math.round(this.at ?? 0);
+    if (!this.frames[from]) return;
+    this.seek(from);
+    if (!this.leads(from)) {
+      this.cut(from);
+      this.asked = null;
+      await this.ask(1);
+      if (this.over) this.tell(this.over);
+    }
+    if (this.frames[from + 1] && this.at === from) this.go(from + 1);
+  }
+
+  go(until) {
+    if (!this.frames.length) return;
+    this.until = until;
+    if (FEW_MOVES.matches && until < Infinity) return this.seek(until);
+    if (until === Infinity) this.play.textContent = "Pause";
+    let before = null;
+    const tick = now => {
+      this.running = requestAnimationFrame(tick);
+      this.advance(before === null ? 0 : Math.min(0.1, (now - before) / 1000));
+      before = now;
+    };
+    this.running = requestAnimationFrame(tick);
+  }
+
+  advance(seconds) {
+    const { rate, every } = SPEEDS[this.speed.value], single = this.until < Infinity, held = this.frames.length - 1 - this.at;
+    const slower = this.over ? 1 : Math.min(1, held / ASKED); // than wanted, where frames come more slowly
+    let at = this.at + seconds * (single ? GLIDE : rate * Math.max(0.1, slower));
+    for (let index = Math.floor(this.at); !single && index < at; index++) {
+      if (index + 1 < this.frames.length && !this.leads(index)) { this.cut(index); break; }
+    }
+    at = Math.min(at, this.until, this.frames.length - 1);
+    if (!single && held < Math.min(HELD, Math.max(2, 2 * rate))) this.ask(Math.max(1, Math.min(ASKED, Math.ceil(rate))) * every, every);
+    this.show(at);
+    if (at >= this.until) this.stop();
+    if (this.over && at >= this.frames.length - 1) { this.stop(); this.tell(this.over); }
+  }
+
+  stop() {
+    if (this.running) cancelAnimationFrame(this.running);
+    if (this.running && this.until === Infinity && this.frames.length) this.show(Math.min(this.frames.length - 1, Math.ceil(this.at)));
+    this.running = null;
+    this.play.textContent = "Play";
+  }
+
+
+  seek(index) {
+    this.show(Math.max(0, Math.min(this.frames.length - 1, index)));
+  }
+
+  along(event) {
+    const box = event.target.getBoundingClientRect(), share = (event.clientX - box.left - 44) / (box.width - 50);
+    const step = share * (this.frames.at(-1)?.step ?? 0);
+    this.stop();
+    this.seek(this.frames.findLastIndex(frame => frame.step <= Math.max(0, step)));
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+    const acts = {
+      ArrowRight: () => this.step(), ArrowLeft: () => { this.stop(); this.seek(Math.ceil(this.at) - 1); }, Home: () => { this.stop(); this.seek(0); },
+      End: () => { this.stop(); this.seek(this.frames.length - 1); }, " ": () => event.target.tagName !== "BUTTON" && this.toggle(),
+      ...Object.fromEntries(Object.keys(TURNS).map(turn => [turn, () => this.data.game && this.choose(turn)])),
+    };
+    if (!acts[event.key] || event.key === " " && event.target.tagName === "BUTTON") return;
+    event.preventDefault();
+    acts[event.key]();
+  }
+
+  // Drawing by hand.
+  corner(event) {
+    const box = this.square.getBoundingClientRect(), inside = value => Math.round(1000 * Math.min(1, Math.max(0, value))) / 1000;
+    return [inside((event.clientX - box.left) / box.width), inside(1 - (event.clientY - box.top) / box.height)];
+  }
+
+  down(event) {
+    this.square.focus();
+    if (event.button || !this.data?.drawing) return;
+    this.square.setPointerCapture(event.pointerId);
+    this.stroke = [this.corner(event)];
+    this.stop();
+    this.repaint();
+  }
+
+  move(event) {
+    if (!this.stroke) return;
+    const next = this.corner(event), last = this.stroke.at(-1);
+    if (Math.hypot(next[0] - last[0], next[1] - last[1]) > THIN) this.stroke.push(next);
+    this.repaint();
+  }
+
+  up() {
+    if (!this.stroke) return;
+    const strokes = [...this.data.strokes, this.stroke];
+    this.stroke = null;
+    this.draw(strokes);
+  }
+
+  draw(strokes) {
+    this.data.strokes = strokes;
+    this.component.setStateValue("strokes", strokes);
+    this.repaint();
+  }
+
+  // What is shown.
+  show(at) {
+    this.at = at;
+    this.scrub.value = Math.round(at);
+    const { step, scalars } = this.frames[Math.floor(at + 1e-9)];
+    this.count.textContent = `step ${step.toLocaleString("en")} of ${this.frames.at(-1).step.toLocaleString("en")}`;
+    this.numbers.replaceChildren(...said(scalars, this.data).map(([name, value]) => element("span", {}, name, element("b", {}, value))));
+    if (Number.isInteger(at)) this.root.dataset.shown = step; else delete this.root.dataset.shown; // scripts wait for this
+    this.repaint();
+  }
+
+  tell(sentence) {
+    this.said.textContent = sentence;
+    this.said.hidden = !sentence;
+  }
+
+  repaint() {
+    if (this.queued) return;
+    this.queued = true;
+    requestAnimationFrame(() => { this.queued = false; this.paint(); });
+  }
+
+  paint() {
+    if (!this.colours || !this.square.clientWidth) return;
+    const { game, inks: own, layers = {} } = this.data, { frames, at = 0 } = this;
+    const moment = frames.length ? new Moment(frames, at, game) : null;
+    const shown = Object.fromEntries(Object.keys(layers).map(name => [name, !HIDDEN.has(name)]));
+    paintSquare(this.square, this.colours, { cloud: this.points, moment, layers: shown, inks: own, game });
+    if (this.stroke) this.trace(own.real);
+    for (const curve of this.curves ?? []) if (frames.length) paintCurve(curve.canvas, this.colours, { ...curve, frames, at });
+  }
+
+  trace(ink) {
+    const context = this.square.getContext("2d"), side = this.square.clientWidth;
+    Object.assign(context, { strokeStyle: ink, lineWidth: 6, lineCap: "round", lineJoin: "round", globalAlpha: 0.6 });
+    context.beginPath();
+    [...this.stroke, this.stroke.at(-1)].forEach(([x, y]) => context.lineTo(x * side, (1 - y) * side));
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+
+  destroy() {
+    this.stop();
+    this.root.removeEventListener("keydown", this.keys);
+    this.resizing.disconnect();
+  }
+}
+
+// Frames of an answer: each part of each as its numbers and its shape.
+function unpacked({ steps, scalars, parts }) {
+  const whole = Object.entries(parts).map(([name, { shape: [count, ...shape], whole, data }]) => {
+    const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+    const numbers = whole ? bytes : new Float32Array(bytes.buffer);
+    return { name, shape, numbers, size: numbers.length / count };
+  });
+  return steps.map((step, index) => ({
+    step, scalars: Object.fromEntries(Object.entries(scalars).map(([name, values]) => [name, values[index]])),
+    parts: Object.fromEntries(whole.map(({ name, shape, numbers, size }) => [name, { shape, data: numbers.subarray(index * size, (index + 1) * size) }])),
+  }));
+}
+
+// The numbers in words; those that are not there yet are left out.
+function said(scalars, { curves = [], modes }) {
+  const found = curves.flatMap(({ lines }) => lines.map(({ name, title }) => [title, scalars[name]?.toFixed(3)]));
+  if (modes) found.push(["modes", `${scalars.modes} of ${modes}`], ["near a mode", `${Math.round(100 * scalars.quality)} %`]);
+  return found.filter(([, value]) => value !== undefined && !value.startsWith("null"));
+}

@@ -1,0 +1,218 @@
+// What the theatre paints: the square with its field, net, rings, points and samples between two frames, and its curves.
+
+import { channels, fitted } from "./parts.mjs";
+
+const DIAMOND = 3.4, DOT = 1.7;
+const PULL = 0.006, LONGEST = 0.07; // of a gradient of 1, and of any pull, in sides of the square
+const FLAT = 6; // levels by which a field must differ around a cell for a line to cross it
+
+const mixed = (a, b, t) => a + (b - a) * t;
+
+// Two frames and how far between them; in a game the field moves first, then what the generator makes.
+export class Moment {
+  constructor(frames, at, game) {
+    const from = Math.max(0, Math.min(frames.length - 1, Math.floor(at + 1e-9))), t = Math.max(0, at - from);
+    this.now = frames[from].parts;
+    this.next = frames[Math.min(from + 1, frames.length - 1)].parts;
+    this.early = game ? Math.min(1, 2 * t) : t;
+    this.late = game ? Math.max(0, 2 * t - 1) : t;
+  }
+
+  // One number of a part, on its way.
+  value(name, index, t = this.late) {
+    return mixed(this.now[name].data[index], this.next[name].data[index], t);
+  }
+
+  has(name) {
+    return name in this.now && name in this.next;
+  }
+
+  point(name, index) {
+    return [this.value(name, 2 * index), this.value(name, 2 * index + 1)];
+  }
+}
+
+export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game }) {
+  const { context, width } = fitted(canvas);
+  context.clearRect(0, 0, width, width);
+  context.fillStyle = colours.ground;
+  context.fillRect(0, 0, width, width);
+  const brush = { context, colours, inks, place: ([x, y]) => [x * width, (1 - y) * width], width, moment };
+  if (moment && layers.field) field(brush, game);
+  if (moment && layers.net && moment.has("net")) net(brush, game);
+  if (cloud && layers.cloud) dots(brush, cloud);
+  if (moment && layers.rings && moment.has("rings")) rings(brush, game);
+  if (moment && game && layers.field) contour(brush, "field", []);
+  if (moment && layers.best && moment.has("best")) contour(brush, "best", [6, 4]);
+  if (moment && layers.pulls && moment.has("pulls")) pulls(brush);
+  if (moment && layers.samples) diamonds(brush);
+}
+
+// Strength of a colour for each cell: verdicts are plain in the middle, densities where there is none.
+function field({ context, inks, width, moment }, game) {
+  const side = Math.sqrt(moment.now.field.data.length), image = new ImageData(side, side);
+  const real = channels(inks.real), made = channels(inks.made);
+  for (let cell = 0; cell < side * side; cell++) {
+    const value = moment.value("field", cell, moment.early) / 255;
+    const strength = game ? Math.abs(2 * value - 1) ** 0.8 * 0.5 : value * 0.75;
+    image.data.set([...(game && value > 0.5 ? real : made), 255 * strength], 4 * cell);
+  }
+  const cells = new OffscreenCanvas(side, side);
+  cells.getContext("2d").putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = true;
+  context.drawImage(cells, 0, 0, width, width);
+}
+
+// A curve, or meshes that are filled the stronger the more samples they hold for their size.
+function net({ context, inks, place, moment }, game) {
+  const [rows, columns] = moment.now.net.shape, knot = index => moment.point("net", index);
+  const knots = Array.from({ length: rows * columns }, (_, index) => knot(index));
+  context.strokeStyle = context.fillStyle = inks.made;
+  const mass = 1 / (rows * columns);
+  for (let row = 0; game && row + 1 < rows; row++) {
+    for (let column = 0; column + 1 < columns; column++) {
+      const at = row * columns + column, corners = [at, at + 1, at + columns + 1, at + columns].map(index => knots[index]);
+      const density = mass / Math.max(1e-6, area(corners));
+      context.globalAlpha = 0.6 * density / (density + 6);
+      context.beginPath();
+      corners.forEach(corner => context.lineTo(...place(corner)));
+      context.fill();
+    }
+  }
+  context.globalAlpha = columns === 1 ? 0.9 : 0.55;
+  context.lineWidth = columns === 1 ? 2.5 : 0.8;
+  context.beginPath();
+  const line = (start, step, count) => { for (let index = 0; index < count; index++) context[index ? "lineTo" : "moveTo"](...place(knots[start + index * step])); };
+  for (let column = 0; column < columns; column++) line(column, columns, rows);
+  for (let row = 0; columns > 1 && row < rows; row++) line(row * columns, 1, columns);
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function area(corners) {
+  let twice = 0;
+  corners.forEach(([x, y], index) => { const [u, v] = corners[(index + 1) % corners.length]; twice += x * v - u * y; });
+  return Math.abs(twice) / 2;
+}
+
+function dots({ context, inks, place }, cloud) {
+  context.fillStyle = inks.real;
+  context.globalAlpha = 0.8;
+  context.beginPath();
+  for (let at = 0; at < cloud.length; at += 2) {
+    const [x, y] = place([cloud[at], cloud[at + 1]]);
+    context.moveTo(x + DOT, y);
+    context.arc(x, y, DOT, 0, 2 * Math.PI);
+  }
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+function diamonds({ context, colours, inks, place, moment }) {
+  context.fillStyle = inks.made;
+  context.strokeStyle = colours.ground;
+  context.lineWidth = 0.8;
+  context.beginPath();
+  for (let index = 0; index < moment.now.samples.shape[0]; index++) {
+    const [x, y] = place(moment.point("samples", index));
+    context.moveTo(x, y - DIAMOND);
+    context.lineTo(x + DIAMOND, y);
+    context.lineTo(x, y + DIAMOND);
+    context.lineTo(x - DIAMOND, y);
+    context.closePath();
+  }
+  context.fill();
+  context.stroke();
+}
+
+function rings({ context, colours, place, moment }) {
+  const [count, corners] = moment.now.rings.shape;
+  context.strokeStyle = colours.text;
+  for (let ring = 0; ring < count; ring++) {
+    const weight = moment.value("weights", ring);
+    context.globalAlpha = 0.25 + 0.6 * Math.min(1, 4 * weight);
+    context.lineWidth = weight === 1 ? 1 : 0.8 + 1.6 * Math.min(1, 4 * weight);
+    context.beginPath();
+    for (let corner = 0; corner < corners; corner++) context.lineTo(...place(moment.point("rings", ring * corners + corner)));
+    context.stroke();
+  }
+  context.globalAlpha = 1;
+}
+
+function pulls({ context, colours, place, moment }) {
+  context.strokeStyle = colours.text;
+  context.globalAlpha = 0.7;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let index = 0; index < moment.now.pulls.shape[0]; index++) {
+    const [x, y] = moment.point("samples", index), [u, v] = moment.point("pulls", index);
+    const factor = Math.min(PULL, LONGEST / Math.max(1e-9, Math.hypot(u, v)));
+    context.moveTo(...place([x, y]));
+    context.lineTo(...place([x + factor * u, y + factor * v]));
+  }
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+// Where a field passes through its middle: marching squares, but for places where it is as good as flat.
+function contour({ context, colours, width, moment }, name, dash) {
+  const side = Math.sqrt(moment.now[name].data.length), step = width / side;
+  const t = name === "field" ? moment.early : moment.late, at = (row, column) => moment.value(name, row * side + column, t) - 127.5;
+  context.strokeStyle = colours.text;
+  context.lineWidth = 1.6;
+  context.setLineDash(dash);
+  context.beginPath();
+  for (let row = 0; row + 1 < side; row++) {
+    for (let column = 0; column + 1 < side; column++) {
+      const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]], values = corners.map(corner => at(...corner));
+      if (Math.max(...values) - Math.min(...values) < FLAT) continue;
+      const crossings = [];
+      corners.forEach(([y, x], index) => {
+        const [v, u] = corners[(index + 1) % 4], [a, b] = [values[index], values[(index + 1) % 4]];
+        if (a < 0 !== b < 0) crossings.push([mixed(x, u, a / (a - b)), mixed(y, v, a / (a - b))]);
+      });
+      for (let pair = 0; pair + 1 < crossings.length; pair += 2) {
+        context.moveTo((crossings[pair][0] + 0.5) * step, (crossings[pair][1] + 0.5) * step);
+        context.lineTo((crossings[pair + 1][0] + 0.5) * step, (crossings[pair + 1][1] + 0.5) * step);
+      }
+    }
+  }
+  context.stroke();
+  context.setLineDash([]);
+}
+
+// Curves of scalars over the steps, with a line where theory leads and one where the square stands.
+export function paintCurve(canvas, colours, { frames, at, lines, guide }) {
+  const { context, width, height } = fitted(canvas);
+  context.clearRect(0, 0, width, height);
+  const values = frames.flatMap(frame => lines.map(line => frame.scalars[line.name])).filter(Number.isFinite);
+  if (!values.length) return;
+  values.sort((a, b) => a - b); // the few highest, mostly of the first steps, may leave the picture
+  const low = Math.min(values[0], guide ?? Infinity), high = Math.max(values[Math.floor(0.97 * (values.length - 1))], guide ?? -Infinity, low + 1e-6);
+  const last = Math.max(1, frames.at(-1).step), left = 44, x = step => left + step / last * (width - left - 6), y = value => 6 + (high - value) / (high - low) * (height - 24);
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = colours.text;
+  context.textAlign = "right";
+  [low, high].forEach(value => context.fillText(value.toPrecision(3), left - 6, y(value) + 4));
+  context.textAlign = "left";
+  context.fillText("step 0", left, height - 3);
+  context.textAlign = "right";
+  context.fillText(String(last), width - 6, height - 3);
+  context.lineWidth = 1;
+  context.strokeStyle = colours.text;
+  const stroke = points => { context.beginPath(); points.forEach(([a, b]) => context.lineTo(a, b)); context.stroke(); };
+  if (guide !== null) { context.setLineDash([4, 4]); context.globalAlpha = 0.6; stroke([[left, y(guide)], [width - 6, y(guide)]]); }
+  context.setLineDash([]);
+  context.globalAlpha = 0.8;
+  const now = Math.floor(at), step = mixed(frames[now].step, frames[Math.min(now + 1, frames.length - 1)].step, at - now);
+  stroke([[x(step), 4], [x(step), height - 16]]);
+  context.globalAlpha = 1;
+  context.lineWidth = 1.6;
+  context.beginPath();
+  context.rect(left, 0, width, height - 14);
+  context.clip();
+  lines.forEach(({ name, ink }) => {
+    context.strokeStyle = ink || colours.text;
+    stroke(frames.filter(frame => Number.isFinite(frame.scalars[name])).map(frame => [x(frame.step), y(frame.scalars[name])]));
+  });
+}

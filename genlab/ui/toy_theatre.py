@@ -1,0 +1,115 @@
+"""The training theatre: what is played and by whom, and the view in which it is played."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from genlab.data.clouds import MODES
+from genlab.figures.palette import PALETTE
+from genlab.ui.components.browser import view
+from genlab.ui.explore_controls import seed_input
+from genlab.ui.forms import parameter_form
+from genlab.ui.messages import boundary
+from genlab.ui.routes import base
+from genlab.ui.state import get_models
+from genlab.ui.theatre_words import CLOUDS, MODELS, SEEN, TRY
+from genlab.workspace.exhibit import packed
+from genlab.workspace.theatre import CAST, DRAWN, Scene, choices, scene
+
+if TYPE_CHECKING:
+    from genlab.core.registry import Entry
+
+INKS = {"real": PALETTE[0], "made": PALETTE[1]}
+DIVERGENCE = "Jensen–Shannon divergence of samples and points, nats"
+SPEEDS = {"gmm": "slow"}  # a round of EM is worth a look
+
+
+@st.fragment
+@boundary()
+def toy_theatre() -> None:
+    """Model, cloud and parameters; the play; what is seen and what to try."""
+    model = _chips("Model", MODELS, "model", "gan")
+    cloud = _chips("Points to learn", CLOUDS, "cloud", "ring")
+    get_models()
+    values, seed = _parameters(model)
+    strokes = st.session_state.get("theatre-strokes", []) if cloud == DRAWN else []
+    played = None if cloud == DRAWN and not strokes else scene(model, cloud, seed=seed, strokes=strokes, **values)
+    told = {"model": model, "cloud": cloud, "seed": seed, "strokes": strokes, "values": values}
+    data = {"route": f"{base()}/theatre", "drawing": cloud == DRAWN, "strokes": strokes, "inks": INKS}
+    if played is None:
+        data |= {"name": "nothing", "scene": None}
+    else:
+        data |= {"name": played.name, "scene": told, **_play(get_models()[model], played)}
+    view("cloud", data, key="theatre-view", on_strokes_change=_drawn)
+    st.markdown(f"**What is seen.** {SEEN[model]}")
+    st.markdown("**What to try**\n\n" + "\n".join(f"- {one}" for one in TRY[model]))
+
+
+def _chips(label: str, titles: dict[str, str], key: str, start: str) -> str:
+    chosen: str = st.segmented_control(
+        label, list(titles), default=start, format_func=titles.__getitem__, key=key, bind="query-params", required=True
+    )
+    return chosen
+
+
+def _parameters(model: str) -> tuple[dict[str, Any], int]:
+    """The parameters that this model shows here, and the seed; the loss of a game stands in the address too."""
+    infos, values = choices(model), CAST[model].values
+    first = {}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if "loss" in infos:
+            loss = infos.pop("loss")
+            first["loss"] = st.selectbox(
+                "Loss", loss.choices, loss.choices.index(loss.default), key="loss", bind="query-params", width=220,
+                format_func=lambda name: name.replace("_", " "), help=loss.description,
+            )  # fmt: skip
+        seed = seed_input(help="Fixes the points, the first weights and all noise: the same seed plays the same play.")
+    with st.expander("Parameters", icon=":material/tune:"):
+        plain = {name: info._replace(advanced=False) for name, info in infos.items()}
+        return first | parameter_form(plain, values, f"theatre-{model}"), seed
+
+
+def _drawn() -> None:
+    """Keep what was drawn, for this page and for when somebody comes back to it."""
+    st.session_state["theatre-strokes"] = st.session_state["theatre-view"].strokes or []
+
+
+def _play(entry: Entry, played: Scene) -> dict[str, Any]:
+    """What the view must know of a scene: its points, its players, its layers, its curves and its legend."""
+    game, coded = entry.card.family == "adversarial", "decodes" in entry.capabilities
+    probable = game and entry.card.scalars["d_real"].guide_under(played.values) is not None
+    layers = {
+        "cloud": "Points",
+        "samples": "Samples",
+        "net": "Net" if coded and played.values.get("latent_dim", 2) <= 2 else "",
+    }
+    layers |= {"field": "Verdict", "best": "Best verdict", "pulls": "Pulls"} if game else {"field": "Density"}
+    layers |= {"gmm": {"rings": "Components"}, "vae": {"rings": "Posteriors"}}.get(played.model, {})
+    verdicts = ["taken for generated", "taken for real"] if probable else ["lowest score", "highest score"]
+    return {
+        "game": game,
+        "cloud": packed(played.points),
+        "speed": SPEEDS.get(played.model, "fast"),
+        "layers": {name: title for name, title in layers.items() if title},
+        "legend": verdicts if game else ["no density", "dense"],
+        "curves": _curves(entry, played, game),
+        "modes": len(MODES[played.cloud].centres) if played.cloud in MODES else 0,
+    }
+
+
+def _curves(entry: Entry, played: Scene, game: bool) -> list[dict[str, Any]]:
+    names = {"loss_discriminator": "D", "loss_generator": "G"} if game else {"loss": "loss"}
+    lines = [
+        {"name": name, "title": title, "ink": ink}
+        for (name, title), ink in zip(
+            names.items(), [INKS["real"], INKS["made"]] if game else [INKS["made"]], strict=True
+        )
+    ]
+    guide = entry.card.scalars[next(iter(names))].guide_under(played.values)
+    losses = "What each player minimises" if game else "−log p, or the bound on it, nats a point"
+    return [
+        {"title": losses, "lines": lines, "guide": guide},
+        {"title": DIVERGENCE, "lines": [{"name": "divergence", "title": "distance", "ink": ""}], "guide": 0.0},
+    ]
