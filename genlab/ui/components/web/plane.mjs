@@ -105,7 +105,7 @@ class Plane {
     const button = (name, title, pressed, press) => element("button", { type: "button", "data-layer": name, "aria-pressed": String(pressed), onclick: press }, title);
     const focused = this.toggles.getRootNode().activeElement?.dataset?.layer;
     this.toggles.replaceChildren(
-      ...Object.entries(LAYERS).map(([name, title]) => button(name, title, layers[name], () => this.toggle(name))),
+      ...Object.entries(LAYERS).map(([name, title]) => button(name, title, layers[name] && !(name === "density" && this.shade), () => this.toggle(name))),
       ...Object.values(this.shades).map(({ name, title }) => button(name, title, this.shade === name, () => this.ask(name))),
       element("span", { class: "key" }, "hatched: no code lies near"));
     if (focused) this.toggles.querySelector(`[data-layer=${focused}]`)?.focus();
@@ -117,6 +117,10 @@ class Plane {
 
   toggle(name) {
     const { layers, tiles } = this.pad;
+    if (name === "density" && this.shade) { // density comes back in its place
+      layers.density = true;
+      return this.ask("");
+    }
     layers[name] = !layers[name];
     if (layers.pictures && !tiles) this.wantTiles();
     this.offer();
