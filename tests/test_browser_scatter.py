@@ -170,7 +170,12 @@ def test_what_is_caught_can_be_added_to_taken_out_and_taken_back(visit: Callable
     eventually(lambda: caught(tab, numbers) == both, "one step back")
     tab.keyboard.press("Control+z")
     eventually(lambda: caught(tab, numbers) == first, "another step back")
-    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="Redo the selection").click()
+    eventually(lambda: caught(tab, numbers) == both, "a step forth again")
+    tab.keyboard.press("Control+Shift+z")
+    eventually(lambda: caught(tab, numbers) < first, "and another")
+    assert tab.get_by_role("button", name="Redo the selection").is_disabled()
+    tab.locator(GROUND).press("Escape")
     eventually(lambda: not caught(tab, numbers), "nothing is selected")
     assert "chosen=" not in address(tab)
 
@@ -308,6 +313,11 @@ def test_a_dropped_picture_lands_among_its_class(visit: Callable, run: genlab.Ru
     assert np.linalg.norm(own - at, axis=1).min() <= gaps.min(1).max()
     share = run.anomaly(Images(images.images[[number]])).share[0]
     tab.get_by_text(f"{share:.0%} of the held-out images are more probable").wait_for()
+    tab.get_by_role("button", name="Your picture").click()
+    for name, count in (("Take the dropped ones away", 0), ("Bring the dropped ones back", 1)):
+        tab.get_by_role("button", name=name).click()
+        eventually(lambda count=count: inside_of(tab, "map.marks.length") == count, "it goes, and comes back")
+    tab.keyboard.press("Escape")
     drop(tab, "letter.png", b"Dear laboratory, this is no image.")
     tab.get_by_text(re.compile("letter.png.*not.*image")).wait_for()
 

@@ -17,6 +17,7 @@ from genlab.ui.explore_controls import weights_of
 from genlab.ui.explore_gallery import data_url, labelled_images
 from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, plain
+from genlab.ui.state import exchange
 
 if TYPE_CHECKING:
     from genlab.workspace.results import Anomaly, Neighbours, Projection
@@ -56,6 +57,7 @@ class Newcomer(NamedTuple):
 def dropped(name: str, content: bytes) -> None:
     """Remember a picture that was dropped on the map; the oldest gives way."""
     st.session_state["dropped"] = [*st.session_state.get("dropped", []), (name, content)][-MOST:]
+    st.session_state["taken-away"] = []
 
 
 @boundary()
@@ -73,9 +75,12 @@ def _given() -> tuple[list[tuple[str, bytes]], str]:
         tone = st.segmented_control(
             "Light and dark", (FIT, AS_IT_IS, SWAPPED), default=FIT, key="newcomer-tone", required=True
         )
-        before = st.session_state.get("dropped", [])
-        if before and st.button("Take the dropped ones away", icon=":material/close:", key="newcomer-away"):
-            before = st.session_state["dropped"] = []
+        before = st.session_state.setdefault("dropped", [])
+        if before or st.session_state.get("taken-away"):
+            label, icon = ("Take the dropped ones away", "close") if before else ("Bring the dropped ones back", "undo")
+            st.button(
+                label, icon=f":material/{icon}:", key="newcomer-away", on_click=exchange, args=("dropped", "taken-away")
+            )
         st.caption("Or drop a picture on the map. Nothing leaves this machine.")
     return [*before, *found][-MOST:], str(tone)
 

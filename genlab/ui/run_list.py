@@ -17,7 +17,7 @@ from genlab.ui.messages import boundary, plain
 from genlab.ui.navigation import page
 from genlab.ui.run_state import ACTIVE, progress_of, when
 from genlab.ui.run_watch import events_of
-from genlab.ui.state import choose, forget, get_workspace, remember
+from genlab.ui.state import choose, exchange, forget, get_workspace, remember
 
 EXPLORE = (
     ("samples", "sample", "Sample"),
@@ -148,11 +148,19 @@ def _rename_and_note(run: genlab.Run) -> None:
         with boundary():
             run.rename(name.strip())
             st.rerun()
-    note = st.text_area("Notes", value=run.notes, key=f"note-{run.id}", placeholder="What this run was for …")
+    key, before = f"note-{run.id}", f"note-before-{run.id}"
+    st.session_state.setdefault(key, run.notes)
+    note = st.text_area("Notes", key=key, placeholder="What this run was for …")
     if note != run.notes:
         with boundary():
+            st.session_state[before] = run.notes
             run.note(note)
             st.toast("Noted.", icon=":material/edit_note:")
+    if st.session_state.get(before, note) != note:
+        st.button(
+            "Undo", key=f"{before}-undo", icon=":material/undo:", on_click=exchange, args=(key, before),
+            help="The note as it was before; once more brings this one back.",
+        )  # fmt: skip
 
 
 def take_in() -> None:

@@ -40,6 +40,11 @@ def remember(key: str, value: str) -> None:
     st.query_params[key] = value
 
 
+def exchange(one: str, other: str) -> None:
+    """Swap two things that the session keeps: what stands there for what stood there before."""
+    st.session_state[one], st.session_state[other] = st.session_state.get(other), st.session_state.get(one)
+
+
 def forget(key: str) -> None:
     """Drop what was chosen under `key`, because it is no longer there."""
     st.session_state.pop(f"chosen-{key}", None)

@@ -22,7 +22,7 @@ from genlab.ui.components import heard
 from genlab.ui.components.media import address_of
 
 HERE = Path(__file__).parent / "scatter_web"
-PARTS = ("geometry.js", "paint.js", "gestures.js", "parts.js", "scatter.js")
+PARTS = ("../web/history.mjs", "geometry.js", "paint.js", "gestures.js", "parts.js", "scatter.js")
 TILE = 64  # pixels of the longer side of a picture on the sheet, at most
 SHEET_PIXELS = 24_000_000  # of the whole sheet: a browser holds each in four bytes
 SOON = 5000  # points whose sheet is made before they are shown

@@ -19,6 +19,7 @@ function listen(scatter) {
   canvas.addEventListener("dblclick", () => scatter.fit());
   canvas.addEventListener("wheel", event => wheeled(scatter, event), { passive: false });
   canvas.addEventListener("keydown", event => keyed(scatter, event));
+  scatter.root.addEventListener("keydown", event => scatter.history.key(event));
   for (const kind of ["dragover", "dragleave", "drop"]) canvas.addEventListener(kind, event => dragged(scatter, event));
 }
 
@@ -35,6 +36,7 @@ function pressed(scatter, pointers, event) {
   pointers.set(event.pointerId, at);
   if (pointers.size > 1) scatter.drop();
   else scatter.gesture = { tool: event.shiftKey ? "lasso" : scatter.tool, start: at, travelled: false };
+  if (event.pointerType === "touch") scatter.hover(pointers.size > 1 ? -1 : scatter.near(...at, NEAR), at); // a finger that rests shows what it is on
 }
 
 function moved(scatter, pointers, event) {
@@ -91,9 +93,8 @@ function wheeled(scatter, event) {
 }
 
 function keyed(scatter, event) {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") scatter.undo();
-  else if (KEYS[event.key] && !event.ctrlKey && !event.metaKey && !event.altKey) KEYS[event.key](scatter);
-  else return;
+  if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+  KEYS[event.key](scatter);
   event.preventDefault();
   event.stopPropagation();
 }

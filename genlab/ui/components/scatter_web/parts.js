@@ -6,7 +6,7 @@ function tools(scatter) {
   part("closer").onclick = () => scatter.zoom(1.5);
   part("farther").onclick = () => scatter.zoom(1 / 1.5);
   part("fit").onclick = () => scatter.fit();
-  part("undo").onclick = () => scatter.undo();
+  for (const way of ["undo", "redo"]) part(way).onclick = () => scatter.history[way]();
   part("clear").onclick = () => scatter.choose(new Uint8Array(scatter.count));
   part("pictures").onclick = () => scatter.showPictures(!scatter.pictures);
   part("size").oninput = event => { scatter.size = +event.target.value; scatter.repaint(); };
@@ -77,7 +77,8 @@ function tally(scatter) {
   const part = name => scatter.root.querySelector(`[data-part=${name}]`), caught = total(scatter.chosen);
   part("tally").textContent = caught ? `${caught.toLocaleString("en")} of ${scatter.count.toLocaleString("en")}` : `${scatter.count.toLocaleString("en")} points`;
   part("clear").disabled = !caught;
-  part("undo").disabled = !scatter.history.length;
+  part("undo").disabled = !scatter.history.past.length;
+  part("redo").disabled = !scatter.history.future.length;
   for (const button of scatter.root.querySelectorAll("[data-tool]")) button.ariaPressed = String(button.dataset.tool === scatter.tool);
   part("pictures").ariaPressed = String(scatter.pictures);
   part("pictures").hidden = part("size").hidden = !scatter.sheet;

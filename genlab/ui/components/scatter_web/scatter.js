@@ -2,7 +2,6 @@
 // checkpoint arrived at; everything else happens here.
 
 const GLIDE = 700; // milliseconds from one place of the points to the next
-const REMEMBERED = 60; // selections that can be taken back
 
 class Scatter {
   constructor(parent) {
@@ -10,10 +9,11 @@ class Scatter {
     this.shadow = this.root.getRootNode();
     [this.canvas, this.overlay] = this.root.querySelectorAll(".ground canvas");
     this.overlay.scatter = this; // a handle for scripts and tests
-    Object.assign(this, { data: null, count: 0, at: new Float32Array(0), chosen: new Uint8Array(0), history: [], hidden: new Set() });
+    Object.assign(this, { data: null, count: 0, at: new Float32Array(0), chosen: new Uint8Array(0), hidden: new Set() });
     Object.assign(this, { tool: "move", pictures: false, size: 28, marks: [], outline: [], hovered: -1, moment: 0, turn: 0 });
     this.view = { x: 0, y: 0, scale: 1 };
     this.loaded = new Map();
+    this.history = new History({ read: () => packed(this.chosen), write: text => this.restore(text), changed: () => tally(this) });
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(this.canvas.parentElement);
     listen(this);
@@ -36,7 +36,7 @@ class Scatter {
     if (!before || before.asked !== data.asked) this.begin(data.pictures);
     this.axes = data.axes;
     if (!before || before.colours.title !== data.colours.title) this.hidden.clear();
-    if (!same) { this.chosen = this.given(); this.history = []; this.hovered = -1; }
+    if (!same) { this.chosen = this.given(); this.history.begin(); this.hovered = -1; }
     else if (before.asked !== data.asked) this.keep(this.given());
     if (before && before.asked !== data.asked) { this.tellPictures(); this.report(); }
     this.colour();
@@ -244,16 +244,14 @@ class Scatter {
   }
 
   keep(next) {
-    this.history.push(this.chosen);
-    this.history.splice(0, this.history.length - REMEMBERED);
     this.chosen = next;
+    this.history.note();
     this.arrange();
     this.refresh();
   }
 
-  undo() {
-    if (!this.history.length) return;
-    this.chosen = this.history.pop();
+  restore(text) {
+    this.chosen = unpacked(text, this.count);
     this.arrange();
     this.refresh();
     this.report();
