@@ -233,12 +233,12 @@ def test_the_page_says_what_share_is_semi_hard_for_a_chosen_network(lab: genlab.
     found = sampler.hardness(anchors, TripletSettings(step="sigma"), "eyes", draws=48, seed=7)
     assert app.selectbox("hard-for").value == lab.runs["eyes"].id
     (told,) = [text.value for text in app.markdown if "semi-hard for" in text.value]
-    assert told.startswith(f"**{100 * found.semi_hard:.1f} %** of 96 draws are semi-hard for “eyes”")
-    assert f"(easy {100 * found.easy:.1f} %, hard {100 * found.hard:.1f} %; margin 0.4)" in told
+    assert told.startswith(f"**{found.semi_hard:.1%}** of 96 draws are semi-hard for “eyes”")
+    assert f"(easy {found.easy:.1%}, hard {found.hard:.1%}; margin 0.4)" in told
     fine(app.slider("negative_radius").set_value(0.9).run())
     wider = TripletSettings(step="sigma", negative_radius=0.9)
     share = sampler.hardness(anchors, wider, "eyes", draws=48, seed=7).semi_hard
-    assert any(text.value.startswith(f"**{100 * share:.1f} %** of 96 draws") for text in app.markdown)
+    assert any(text.value.startswith(f"**{share:.1%}** of 96 draws") for text in app.markdown)
 
 
 def test_without_a_recognition_run_the_page_says_how_to_get_one(

@@ -22,8 +22,8 @@ COUNT = 96  # triplets that are looked at, at least
 KEPT = 32  # shares a session remembers
 
 MEANING = (
-    "Easy: the negative is farther from the anchor than the positive by the margin or more, so the loss is 0. Semi-hard: in "
-    "order, but by less. Hard: not in order."
+    "Semi-hard: the negative is farther from the anchor than the positive, by less than the margin. Easy: by the margin or more, "
+    "so that the loss is 0. Hard: it is not farther."
 )
 
 
@@ -44,14 +44,15 @@ def hardness(run: genlab.Run, chosen: Chosen, settings: TripletSettings, *, seed
     if not networks:
         _nobody(run)
         return
-    left, right = st.columns([2, 3], vertical_alignment="center")
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
     by = left.selectbox(
         "Semi-hard for", list(networks), format_func=networks.__getitem__, key="hard-for", bind="query-params"
     )
     each = max(draws, -(-COUNT // len(chosen.names)))
     with right, st.spinner("Asking the network …"):
         found = _shares(run, chosen, settings, str(by), seed, each)
-        st.markdown(in_words(found), help=MEANING)
+        st.markdown(in_words(found))
+    st.caption(f"{found.count} triplets like these, {each} around each anchor, seed {seed}. {MEANING}")
 
 
 def _shares(run: genlab.Run, chosen: Chosen, settings: TripletSettings, by: str, seed: int, each: int) -> Hardness:
@@ -71,12 +72,11 @@ def in_words(found: Hardness) -> str:
 
     >>> from genlab.latent.radii import Hardness
     >>> in_words(Hardness(0.5, 0.375, 0.125, 96, 0.6, "eyes"))
-    '**37.5 %** of 96 draws are semi-hard for “eyes” (easy 50.0 %, hard 12.5 %; margin 0.6)'
+    '**37.5%** of 96 draws are semi-hard for “eyes” (easy 50.0%, hard 12.5%; margin 0.6)'
     """
-    shares = [f"{100 * share:.1f} %" for share in (found.semi_hard, found.easy, found.hard)]
     return (
-        f"**{shares[0]}** of {found.count} draws are semi-hard for “{plain(found.by)}” "
-        f"(easy {shares[1]}, hard {shares[2]}; margin {found.margin:g})"
+        f"**{found.semi_hard:.1%}** of {found.count} draws are semi-hard for “{plain(found.by)}” "
+        f"(easy {found.easy:.1%}, hard {found.hard:.1%}; margin {found.margin:g})"
     )
 
 

@@ -80,4 +80,6 @@ def without_uncertainty(run: genlab.Run) -> str:
     """Why there is no decoder uncertainty to see, as a sentence; "" where there is."""
     if run.has_pixel_entropy():
         return ""
-    return f" The decoder of “{run.title}” gives one picture for each code and says nothing of how sure it is of it."
+    return (
+        f" Decoder uncertainty is not offered: “{run.title}” gives no Bernoulli likelihood of a code to read it from."
+    )

@@ -68,7 +68,7 @@ class Planes(Analyse):
         $\lVert f(g(z))-z\rVert$, in usual distances between codes (`plane.usual`). Near or below 1 the encoder takes the
         picture for what it is; far above, it reads another code in it, because the decoder shows nothing new there or what
         the encoder never saw. It compares the two networks with each other and not with images: a wrong picture that is
-        encoded to its own code has 0, as every picture of an invertible model has.
+        encoded to its own code has 0, as every picture of an invertible model has but for what is clipped to [0, 1].
         """
         self._need("rebuild images", "encodes", "decodes")
         model: Any = self.model()
@@ -99,7 +99,7 @@ class Planes(Analyse):
         """
         if not self.has_pixel_entropy():
             raise BadInputError(
-                f"{self.title} has no probability of a pixel being white given a code, so its decoder has no entropy; "
+                f"{self.title} gives no Bernoulli likelihood of a code, so there is no entropy of its pixels; "
                 "pick a run whose likelihood is Bernoulli, such as a VAE."
             )
         model: Any = self.model()
