@@ -219,6 +219,21 @@ def test_real_images_beat_worse_ones_in_both_spaces() -> None:
         assert "FID" not in " ".join(METRICS[name].title + METRICS[name].definition for name in NAMES)
 
 
+def test_the_baseline_of_real_images_does_not_depend_on_their_order() -> None:
+    images, labels = digits(900)
+    pixels = (images / 255).astype(np.float32)
+    by_class = np.argsort(labels[300:], kind="stable")
+    found = [
+        evaluate(Subject(Replay(pixels[:300]), pixels[:300], training=training), ["frechet", "coverage"])
+        for training in (pixels[300:], pixels[300:][by_class])
+    ]
+    shuffled, sorted_ = ({name: each.baselines["real_images"] for name, each in one.items()} for one in found)
+    assert sorted_["frechet"] == pytest.approx(
+        shuffled["frechet"], rel=0.3
+    )  # of the first classes alone it is twice that
+    assert sorted_["coverage"] > 0.9 * shuffled["coverage"]
+
+
 def test_each_value_is_that_of_the_features() -> None:
     images, _ = digits(900)
     pixels = (images / 255).astype(np.float32)

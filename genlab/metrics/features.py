@@ -156,8 +156,10 @@ class View(NamedTuple):
 def view(features: Features, held_out: np.ndarray, samples: np.ndarray, training: np.ndarray, seed: int) -> View:
     """Held-out images, samples and stand-ins in one feature space; all arrays are images (N, C, H, W)."""
     mean = np.broadcast_to(training.mean(0, dtype=np.float64), held_out.shape)
-    noise = np.random.default_rng(seed).random(held_out.shape, dtype=np.float32)
+    random = np.random.default_rng(seed)
+    noise = random.random(held_out.shape, dtype=np.float32)
     baselines = {"mean_image": features.of(mean), "noise": features.of(noise)}
     if not np.array_equal(training, held_out):
-        baselines["real_images"] = features.of(training[: len(held_out)])
+        some = random.permutation(len(training))[: len(held_out)]  # sets are often sorted by class
+        baselines["real_images"] = features.of(training[some])
     return View(features.name, features.of(held_out), features.of(samples), baselines)
