@@ -83,7 +83,8 @@ def prior_and_codes(run: Any, images: Any) -> dict[str, float]:
     from genlab.metrics.features import pca_features
     from genlab.metrics.fidelity import coverage, frechet_distance
 
-    of = pca_features(run.images.tensor(run.images.splits["train"][:FITTED]).numpy()).of
+    fitted = np.random.default_rng(0).permutation(run.images.splits["train"])[:FITTED]  # sets are often sorted by class
+    of = pca_features(run.images.tensor(fitted).numpy()).of
     own = run.encode(images).mean
     real, again = of(images), of(run.decode(own).array)
     drawn = of(run.decode(np.random.default_rng(0).standard_normal(own.shape)).array)

@@ -148,7 +148,7 @@ class Analyse:
         self._need("score images", "scores" if self.can("scores") else "bounds")
         model: Any = self.model()
         if images is None:
-            images = read(self.images, held_out(self.images)[:limit])
+            images = read(self.images, some_of(held_out(self.images), limit, seed))
         array = pixels_for(model, images, self.title)
         if self.can("scores"):
             return Likelihoods(through(model, model.log_likelihood, array), "exact", model.pixel_measure)
