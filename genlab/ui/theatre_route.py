@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pydantic
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from genlab.core.errors import GenlabError
+from genlab.workspace.exhibit import packed
 from genlab.workspace.theatre import MOST_STEPS, Frames, Theatre, scene
 
 if TYPE_CHECKING:
@@ -66,20 +65,14 @@ def _answer(asked: Question) -> dict[str, Any]:
 
 
 def as_json(frames: Frames) -> dict[str, Any]:
-    """Frames as the browser takes them: arrays as base64 of bytes or of float32, what is no number as null."""
+    """Frames as the browser takes them: arrays as base64 of float32, what is no number as null."""
     return {
         "steps": frames.steps,
         "scalars": {name: _finite(values) for name, values in frames.scalars.items()},
-        "parts": {name: _array(part) for name, part in frames.parts.items()},
+        "parts": {name: {"shape": part.shape, "data": packed(part)} for name, part in frames.parts.items()},
         "said": frames.said,
     }
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
-
-
-def _array(part: np.ndarray) -> dict[str, Any]:
-    whole = part.dtype == np.uint8
-    data = np.ascontiguousarray(part if whole else part.astype("<f4")).tobytes()
-    return {"shape": part.shape, "whole": whole, "data": base64.b64encode(data).decode()}

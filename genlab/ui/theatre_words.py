@@ -13,7 +13,7 @@ CLOUDS = {
 }
 
 DOTS = "Blue dots are the points to learn, orange diamonds what the model makes of the same 512 draws of noise in every step. "
-NET = "The orange net is a grid of the latent square, laid such that every mesh holds as many draws: where meshes are small, samples are dense. "
+NET = "The net is a grid of the latent square, laid such that every mesh holds as many draws: where meshes are small, samples are dense. "
 
 SEEN = {
     "gan": DOTS + NET + (
@@ -24,7 +24,7 @@ SEEN = {
     ),
     "vae": DOTS + NET + (
         "Grey rings are posteriors: one standard deviation around the codes of 24 points, decoded. The ground is the density "
-        "that the bound of 8 codes vouches for, the stronger the denser. Samples are the decoder's means, so that they lie on a "
+        "that the bound of 8 codes vouches for; blotches far out are places of which the encoder has never seen anything. Samples are the decoder's means, so that they lie on a "
         "thinner line than the points, whose spread the likelihood's σ has to explain."
     ),
     "nice": DOTS + NET + (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from genlab.data.clouds import MODES
 from genlab.figures.palette import PALETTE
 from genlab.ui.components.browser import view
-from genlab.ui.explore_controls import seed_input
+from genlab.ui.explore_controls import keep_in_address, seed_input
 from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary
 from genlab.ui.routes import base
@@ -19,6 +20,7 @@ from genlab.workspace.exhibit import packed
 from genlab.workspace.theatre import CAST, DRAWN, Scene, choices, scene
 
 if TYPE_CHECKING:
+    from genlab.core.parameters import ParameterInfo
     from genlab.core.registry import Entry
 
 INKS = {"real": PALETTE[0], "made": PALETTE[1]}
@@ -29,46 +31,62 @@ SPEEDS = {"gmm": "slow"}  # a round of EM is worth a look
 @st.fragment
 @boundary()
 def toy_theatre() -> None:
-    """Model, cloud and parameters; the play; what is seen and what to try."""
-    model = _chips("Model", MODELS, "model", "gan")
-    cloud = _chips("Points to learn", CLOUDS, "cloud", "ring")
+    """Model and cloud; the play; its parameters, what is seen and what to try."""
+    model = _chips("Model", MODELS, "model")
+    cloud = _chips("Points to learn", CLOUDS, "cloud")
     get_models()
+    stage = st.container()
     values, seed = _parameters(model)
     strokes = st.session_state.get("theatre-strokes", []) if cloud == DRAWN else []
-    played = None if cloud == DRAWN and not strokes else scene(model, cloud, seed=seed, strokes=strokes, **values)
-    told = {"model": model, "cloud": cloud, "seed": seed, "strokes": strokes, "values": values}
     data = {"route": f"{base()}/theatre", "drawing": cloud == DRAWN, "strokes": strokes, "inks": INKS}
-    if played is None:
+    if cloud == DRAWN and not strokes:
         data |= {"name": "nothing", "scene": None}
     else:
+        played = scene(model, cloud, seed=seed, strokes=strokes, **values)
+        told = {"model": model, "cloud": cloud, "seed": seed, "strokes": strokes, "values": values}
         data |= {"name": played.name, "scene": told, **_play(get_models()[model], played)}
-    view("cloud", data, key="theatre-view", on_strokes_change=_drawn)
+    with stage:
+        view("cloud", data, key="theatre-view", on_strokes_change=_drawn)
     st.markdown(f"**What is seen.** {SEEN[model]}")
     st.markdown("**What to try**\n\n" + "\n".join(f"- {one}" for one in TRY[model]))
 
 
-def _chips(label: str, titles: dict[str, str], key: str, start: str) -> str:
-    chosen: str = st.segmented_control(
-        label, list(titles), default=start, format_func=titles.__getitem__, key=key, bind="query-params", required=True
-    )
+def _chips(label: str, titles: Mapping[str, str], key: str) -> str:
+    _from_address(key, list(titles))
+    chosen: str = st.segmented_control(label, list(titles), format_func=titles.__getitem__, key=key, required=True)
+    keep_in_address(key, chosen)
     return chosen
+
+
+def _from_address(key: str, names: Sequence[str]) -> None:
+    """Where a widget begins: with what the address names, else with the first of its names."""
+    if key not in st.session_state:
+        wanted = st.query_params.get(key)
+        st.session_state[key] = wanted if wanted in names else names[0]
 
 
 def _parameters(model: str) -> tuple[dict[str, Any], int]:
     """The parameters that this model shows here, and the seed; the loss of a game stands in the address too."""
-    infos, values = choices(model), CAST[model].values
-    first = {}
+    infos, values, first = choices(model), CAST[model].values, {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if "loss" in infos:
-            loss = infos.pop("loss")
-            first["loss"] = st.selectbox(
-                "Loss", loss.choices, loss.choices.index(loss.default), key="loss", bind="query-params", width=220,
-                format_func=lambda name: name.replace("_", " "), help=loss.description,
-            )  # fmt: skip
+            first["loss"] = _loss(infos.pop("loss"))
+        else:
+            keep_in_address("loss", "")
         seed = seed_input(help="Fixes the points, the first weights and all noise: the same seed plays the same play.")
     with st.expander("Parameters", icon=":material/tune:"):
         plain = {name: info._replace(advanced=False) for name, info in infos.items()}
         return first | parameter_form(plain, values, f"theatre-{model}"), seed
+
+
+def _loss(info: ParameterInfo) -> str:
+    names = [info.default, *(name for name in info.choices if name != info.default)]
+    _from_address("loss", names)
+    chosen: str = st.selectbox(
+        "Loss", names, key="loss", width=220, format_func=lambda name: name.replace("_", " "), help=info.description
+    )
+    keep_in_address("loss", chosen)
+    return chosen
 
 
 def _drawn() -> None:
@@ -111,5 +129,5 @@ def _curves(entry: Entry, played: Scene, game: bool) -> list[dict[str, Any]]:
     losses = "What each player minimises" if game else "−log p, or the bound on it, nats a point"
     return [
         {"title": losses, "lines": lines, "guide": guide},
-        {"title": DIVERGENCE, "lines": [{"name": "divergence", "title": "distance", "ink": ""}], "guide": 0.0},
+        {"title": DIVERGENCE, "lines": [{"name": "divergence", "title": "divergence", "ink": ""}], "guide": 0.0},
     ]

@@ -32,8 +32,9 @@ PULLED = 96  # samples whose pull is shown
 RINGS = 24  # images whose posterior is shown
 ROUND = 33  # corners of a ring
 DRAWS = 8  # codes that bound the density of a place
+DENSE = 5.0  # times the uniform density: shown in a colour of half its strength
 WIDTH = 0.035  # standard deviation of the kernel that makes densities of points
-FLOOR = 0.02  # share of a uniform density under which a place counts as empty
+FLOOR = 0.3  # share of a uniform density under which a place counts as empty
 
 
 class Spectacle:
@@ -55,11 +56,11 @@ class Spectacle:
         learning = model.training
         model.eval()
         samples = self.samples(model)
-        parts = {"samples": samples, "field": levels(self.field(model))}
+        parts = {"samples": samples, "field": self.field(model)}
         q = smoothed(samples)
         if isinstance(model, TwoPlayerGame):
             floor = FLOOR / CELLS**2
-            parts["best"] = levels((self.p + floor) / (self.p + q + 2 * floor))
+            parts["best"] = (self.p + floor) / (self.p + q + 2 * floor)
             parts["pulls"] = self.pulls(model, samples[:PULLED])
         if isinstance(model, StandardNormalPrior) and model.latent_dim <= 2:
             parts["net"] = self.points(model.decode(knots(model.latent_dim))).unflatten(0, net_shape(model.latent_dim))
@@ -77,13 +78,13 @@ class Spectacle:
         return self.points(model.sample(SAMPLES, generator=self._noise()))
 
     def field(self, model: Model) -> Tensor:
-        """A number in [0, 1] for each place: the discriminator's verdict, or a density p as p / (p + 1).
+        """A number in [0, 1] for each place: the discriminator's verdict, or a density p as p / (p + DENSE).
 
         A score that is no probability is shown between its lowest and its highest value on the square.
         """
         if not isinstance(model, TwoPlayerGame):
             density = self.log_density(model, self.places).exp()
-            return (density / (density + 1)).nan_to_num(1.0)
+            return (density / (density + DENSE)).nan_to_num(1.0).float()
         scores = model.critic(images_of(self.places))
         if self.probable:
             return torch.sigmoid(scores)
@@ -146,11 +147,6 @@ def places() -> Tensor:
     middle = (torch.arange(CELLS, dtype=torch.float64) + 0.5) / CELLS
     y, x = torch.meshgrid(middle.flip(0), middle, indexing="ij")
     return torch.stack([x, y], dim=-1).view(-1, 2).float()
-
-
-def levels(values: Tensor) -> Tensor:
-    """Values in [0, 1] as 8-bit levels, which is all that colours show."""
-    return (values.flatten() * 255).round().to(torch.uint8)
 
 
 def net_shape(dimensions: int) -> tuple[int, int]:

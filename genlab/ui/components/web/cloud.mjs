@@ -14,6 +14,7 @@ const TURNS = { b: "Both", d: "D only", g: "G only" };
 const STEPS = { b: "Step both", d: "Step D", g: "Step G" };
 const GLIDE = 1.6; // frames a second when a single step is taken
 const ASKED = 6, HELD = 18; // frames that are asked for at once, and kept in hand while playing
+const MOST = 2000; // frames that are kept
 const THIN = 0.006; // sides of the square between two corners of a stroke
 const HIDDEN = new Set(); // layers that stay off when another play begins
 const FEW_MOVES = matchMedia("(prefers-reduced-motion: reduce)");
@@ -134,10 +135,17 @@ class Cloud {
     this.frames.push(...unpacked(answer));
     const taken = (this.frames.at(-1)?.step ?? 0) - history.length;
     this.history = history + turn.repeat(taken);
+    if (this.frames.length > MOST) this.thin();
     this.scrub.max = this.frames.length - 1;
     this.root.dataset.frames = this.frames.length;
     this.repaint();
     return true;
+  }
+
+  // Of many frames every other one goes.
+  thin() {
+    this.frames = this.frames.filter((_, index, all) => index % 2 === 0 || index === all.length - 1);
+    this.at /= 2;
   }
 
   // Whether the next frame that is here is the one that the chosen turn leads to.
@@ -330,14 +338,13 @@ class Cloud {
 
 // Frames of an answer: each part of each as its numbers and its shape.
 function unpacked({ steps, scalars, parts }) {
-  const whole = Object.entries(parts).map(([name, { shape: [count, ...shape], whole, data }]) => {
-    const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
-    const numbers = whole ? bytes : new Float32Array(bytes.buffer);
+  const whole = Object.entries(parts).map(([name, { shape: [count, ...shape], data }]) => {
+    const numbers = floats(data);
     return { name, shape, numbers, size: numbers.length / count };
   });
   return steps.map((step, index) => ({
     step, scalars: Object.fromEntries(Object.entries(scalars).map(([name, values]) => [name, values[index]])),
-    parts: Object.fromEntries(whole.map(({ name, shape, numbers, size }) => [name, { shape, data: numbers.subarray(index * size, (index + 1) * size) }])),
+    parts: Object.fromEntries(whole.map(({ name, shape, numbers, size }) => [name, { shape, data: numbers.slice(index * size, (index + 1) * size) }])),
   }));
 }
 

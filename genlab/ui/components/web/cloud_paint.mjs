@@ -2,9 +2,9 @@
 
 import { channels, fitted } from "./parts.mjs";
 
-const DIAMOND = 3.4, DOT = 1.7;
-const PULL = 0.006, LONGEST = 0.07; // of a gradient of 1, and of any pull, in sides of the square
-const FLAT = 6; // levels by which a field must differ around a cell for a line to cross it
+const DIAMOND = 3, DOT = 1.7;
+const PULL = 0.02, LONGEST = 0.08; // of a gradient of 1, and of any pull, in sides of the square
+const FLAT = 0.08; // by how much the best verdict must differ around a cell for a line to cross it: elsewhere there is nothing
 
 const mixed = (a, b, t) => a + (b - a) * t;
 
@@ -42,8 +42,8 @@ export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game
   if (moment && layers.net && moment.has("net")) net(brush, game);
   if (cloud && layers.cloud) dots(brush, cloud);
   if (moment && layers.rings && moment.has("rings")) rings(brush, game);
-  if (moment && game && layers.field) contour(brush, "field", []);
-  if (moment && layers.best && moment.has("best")) contour(brush, "best", [6, 4]);
+  if (moment && game && layers.field) contour(brush, "field", [], 0);
+  if (moment && layers.best && moment.has("best")) contour(brush, "best", [6, 4], FLAT);
   if (moment && layers.pulls && moment.has("pulls")) pulls(brush);
   if (moment && layers.samples) diamonds(brush);
 }
@@ -53,7 +53,7 @@ function field({ context, inks, width, moment }, game) {
   const side = Math.sqrt(moment.now.field.data.length), image = new ImageData(side, side);
   const real = channels(inks.real), made = channels(inks.made);
   for (let cell = 0; cell < side * side; cell++) {
-    const value = moment.value("field", cell, moment.early) / 255;
+    const value = moment.value("field", cell, moment.early);
     const strength = game ? Math.abs(2 * value - 1) ** 0.8 * 0.5 : value * 0.75;
     image.data.set([...(game && value > 0.5 ? real : made), 255 * strength], 4 * cell);
   }
@@ -64,10 +64,11 @@ function field({ context, inks, width, moment }, game) {
 }
 
 // A curve, or meshes that are filled the stronger the more samples they hold for their size.
-function net({ context, inks, place, moment }, game) {
+function net({ context, colours, inks, place, moment }, game) {
   const [rows, columns] = moment.now.net.shape, knot = index => moment.point("net", index);
   const knots = Array.from({ length: rows * columns }, (_, index) => knot(index));
-  context.strokeStyle = context.fillStyle = inks.made;
+  context.fillStyle = inks.made;
+  context.strokeStyle = game || columns === 1 ? inks.made : colours.text; // on a field of its own colour it would not be seen
   const mass = 1 / (rows * columns);
   for (let row = 0; game && row + 1 < rows; row++) {
     for (let column = 0; column + 1 < columns; column++) {
@@ -79,7 +80,7 @@ function net({ context, inks, place, moment }, game) {
       context.fill();
     }
   }
-  context.globalAlpha = columns === 1 ? 0.9 : 0.55;
+  context.globalAlpha = columns === 1 ? 0.9 : game ? 0.55 : 0.3;
   context.lineWidth = columns === 1 ? 2.5 : 0.8;
   context.beginPath();
   const line = (start, step, count) => { for (let index = 0; index < count; index++) context[index ? "lineTo" : "moveTo"](...place(knots[start + index * step])); };
@@ -97,7 +98,7 @@ function area(corners) {
 
 function dots({ context, inks, place }, cloud) {
   context.fillStyle = inks.real;
-  context.globalAlpha = 0.8;
+  context.globalAlpha = 0.9;
   context.beginPath();
   for (let at = 0; at < cloud.length; at += 2) {
     const [x, y] = place([cloud[at], cloud[at + 1]]);
@@ -108,10 +109,8 @@ function dots({ context, inks, place }, cloud) {
   context.globalAlpha = 1;
 }
 
-function diamonds({ context, colours, inks, place, moment }) {
+function diamonds({ context, inks, place, moment }) {
   context.fillStyle = inks.made;
-  context.strokeStyle = colours.ground;
-  context.lineWidth = 0.8;
   context.beginPath();
   for (let index = 0; index < moment.now.samples.shape[0]; index++) {
     const [x, y] = place(moment.point("samples", index));
@@ -122,7 +121,6 @@ function diamonds({ context, colours, inks, place, moment }) {
     context.closePath();
   }
   context.fill();
-  context.stroke();
 }
 
 function rings({ context, colours, place, moment }) {
@@ -155,9 +153,9 @@ function pulls({ context, colours, place, moment }) {
 }
 
 // Where a field passes through its middle: marching squares, but for places where it is as good as flat.
-function contour({ context, colours, width, moment }, name, dash) {
+function contour({ context, colours, width, moment }, name, dash, flat) {
   const side = Math.sqrt(moment.now[name].data.length), step = width / side;
-  const t = name === "field" ? moment.early : moment.late, at = (row, column) => moment.value(name, row * side + column, t) - 127.5;
+  const t = name === "field" ? moment.early : moment.late, at = (row, column) => moment.value(name, row * side + column, t) - 0.5;
   context.strokeStyle = colours.text;
   context.lineWidth = 1.6;
   context.setLineDash(dash);
@@ -165,7 +163,7 @@ function contour({ context, colours, width, moment }, name, dash) {
   for (let row = 0; row + 1 < side; row++) {
     for (let column = 0; column + 1 < side; column++) {
       const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]], values = corners.map(corner => at(...corner));
-      if (Math.max(...values) - Math.min(...values) < FLAT) continue;
+      if (Math.max(...values) - Math.min(...values) < flat) continue;
       const crossings = [];
       corners.forEach(([y, x], index) => {
         const [v, u] = corners[(index + 1) % 4], [a, b] = [values[index], values[(index + 1) % 4]];
@@ -208,6 +206,7 @@ export function paintCurve(canvas, colours, { frames, at, lines, guide }) {
   stroke([[x(step), 4], [x(step), height - 16]]);
   context.globalAlpha = 1;
   context.lineWidth = 1.6;
+  context.save();
   context.beginPath();
   context.rect(left, 0, width, height - 14);
   context.clip();
@@ -215,4 +214,5 @@ export function paintCurve(canvas, colours, { frames, at, lines, guide }) {
     context.strokeStyle = ink || colours.text;
     stroke(frames.filter(frame => Number.isFinite(frame.scalars[name])).map(frame => [x(frame.step), y(frame.scalars[name])]));
   });
+  context.restore();
 }

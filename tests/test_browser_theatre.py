@@ -1,0 +1,158 @@
+"""The training theatre in a real Chromium: what is drawn is what the engine computed, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import test_browser
+from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
+
+from genlab.figures.palette import PALETTE
+from genlab.workspace.theatre import Theatre, scene
+
+VIEW = ".genlab.toy"
+CANVAS = f"{VIEW} .square canvas"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+
+lab = test_browser.lab  # a server and a home of its own for this file too
+
+
+@pytest.fixture(scope="module")
+def visit(lab: Laboratory) -> Iterator[Callable]:
+    """Opens the theatre; `motion` is how much of it the visitor wants."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+
+        def opened(motion: str = "reduce", **query: str) -> Any:
+            context = chromium.new_context(viewport={"width": 1280, "height": 1400}, reduced_motion=motion)
+            tab = lab.open(context, "theatre", **query)
+            tab.locator(VIEW).wait_for()
+            at_rest(tab)
+            return tab
+
+        yield opened
+        chromium.close()
+
+
+def inside(tab: Any, ask: str) -> Any:
+    """A value from within the view: `ask` is an expression of `view`."""
+    return tab.locator(VIEW).evaluate(f"(root) => {{ const view = root.cloud; return {ask}; }}")
+
+
+def drawn(tab: Any) -> np.ndarray:
+    """Pixels (height, width, 3) of the square, once what it shows has been painted."""
+    inside(tab, "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+    ask = "c => [c.height, c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    height, width, *pixels = tab.locator(CANVAS).evaluate(ask)
+    return np.array(pixels, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def samples(tab: Any, index: int) -> np.ndarray:
+    return np.array(inside(tab, f"[...view.frames[{index}].parts.samples.data]")).reshape(-1, 2)
+
+
+def stepped(tab: Any, name: str, step: int) -> None:
+    tab.get_by_role("button", name=name, exact=True).click()
+    tab.locator(f"{VIEW}[data-shown='{step}']").wait_for()
+
+
+def test_steps_draw_the_samples_of_the_engine(visit: Callable) -> None:
+    tab = visit(model="gan", cloud="moons", seed="4")
+    tab.locator(f"{VIEW}[data-shown='0']").wait_for()
+    first = drawn(tab)
+    for step in (1, 2, 3):
+        stepped(tab, "Step both", step)
+    frames = Theatre().play(scene("gan", "moons", seed=4), steps=3)
+    np.testing.assert_array_equal(samples(tab, 3).astype(np.float32), frames.parts["samples"][-1])
+    field = inside(tab, "[...view.frames[3].parts.field.data]")
+    np.testing.assert_array_equal(field, frames.parts["field"][-1])
+    picture = drawn(tab)
+    assert (picture != first).any(2).mean() > 0.01
+    ink = np.array([int(PALETTE[1][at : at + 2], 16) for at in (1, 3, 5)])
+    rows = np.clip((1 - samples(tab, 3)[:, 1]) * picture.shape[0], 0, picture.shape[0] - 1).astype(int)
+    columns = np.clip(samples(tab, 3)[:, 0] * picture.shape[1], 0, picture.shape[1] - 1).astype(int)
+    assert (np.abs(picture[rows, columns].astype(int) - ink).max(1) < 60).mean() > 0.8
+    tab.locator(CANVAS).focus()
+    tab.keyboard.press("ArrowLeft")
+    tab.locator(f"{VIEW}[data-shown='2']").wait_for()
+    tab.keyboard.press("ArrowRight")
+    tab.locator(f"{VIEW}[data-shown='3']").wait_for()
+    assert inside(tab, "view.history") == "bbb"
+    assert np.array_equal(drawn(tab), picture)
+    tab.context.close()
+
+
+def test_the_discriminator_alone_leaves_the_samples_where_they_are(visit: Callable) -> None:
+    tab = visit(model="gan", cloud="ring", seed="1")
+    stepped(tab, "Step both", 1)
+    with_field = drawn(tab)
+    tab.get_by_role("button", name="D only").click()
+    stepped(tab, "Step D", 2)
+    assert np.array_equal(samples(tab, 1), samples(tab, 2))
+    assert not np.array_equal(with_field, drawn(tab))
+    for layer in ("Verdict", "Best verdict", "Pulls"):
+        tab.get_by_role("button", name=layer, exact=True).click()
+    bare = drawn(tab)
+    stepped(tab, "Step D", 3)
+    assert np.array_equal(drawn(tab), bare)
+    tab.get_by_role("button", name="G only").click()
+    stepped(tab, "Step G", 4)
+    assert not np.array_equal(drawn(tab), bare)
+    assert inside(tab, "view.history") == "bddg"
+    tab.get_by_label("Step", exact=True).fill("1")
+    stepped(tab, "Step G", 2)  # another way from there, and back again
+    assert inside(tab, "view.history") == "bg"
+    engine = Theatre().play(scene("gan", "ring", seed=1), "bg")
+    np.testing.assert_array_equal(samples(tab, 2).astype(np.float32), engine.parts["samples"][0])
+    tab.get_by_role("button", name="Undo").click()
+    tab.locator(f"{VIEW}[data-shown='1']").wait_for()
+    assert inside(tab, "[view.history, view.frames.length]") == ["bddg", 5]
+    tab.context.close()
+
+
+@pytest.mark.parametrize("model", ["vae", "realnvp", "gmm"])
+def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
+    tab = visit("no-preference", model=model, cloud="spiral")
+    eventually(lambda: inside(tab, "view.frames.length") > 12 and inside(tab, "view.at") > 1, "it plays")
+    tab.locator(CANVAS).focus()
+    tab.keyboard.press("Space")
+    tab.locator(f"{VIEW}[data-shown]").wait_for()
+    at = inside(tab, "view.at")
+    step = inside(tab, f"view.frames[{at}].step")
+    expected = Theatre().play(scene(model, "spiral"), "b" * step)
+    np.testing.assert_array_equal(samples(tab, at).astype(np.float32), expected.parts["samples"][0])
+    assert inside(tab, "view.running") is None
+    tab.context.close()
+
+
+def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
+    tab = visit(model="gmm", cloud="drawn")
+    tab.get_by_text("Draw here with the pointer or a finger").wait_for()
+    tab.locator(CANVAS).scroll_into_view_if_needed()
+    box = tab.locator(CANVAS).bounding_box()
+    tab.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"], steps=12)
+    tab.mouse.up()
+    tab.locator(f"{VIEW}[data-shown='0']").wait_for()
+    points = np.array(inside(tab, "[...view.points]")).reshape(-1, 2)
+    assert len(points) == 1024
+    np.testing.assert_allclose(points.mean(0), [0.5, 0.7], atol=0.02)
+    assert points[:, 1].std() < 0.02
+    stepped(tab, "Step", 1)
+    at_rest(tab)
+    tab.get_by_role("button", name="Clear drawing").click()
+    tab.get_by_text("Draw here with the pointer or a finger").wait_for()
+    tab.context.close()
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
+    assert lab.complaints == []
+    assert b"Traceback" not in (lab.home / "server.log").read_bytes()
