@@ -133,6 +133,9 @@ def test_every_model_shows_what_pytorch_decodes_of_the_same_code(visit: Callable
         tab.get_by_role("button", name="Their code (CSV)").click()
     row = next(csv.DictReader(awaited.value.path().read_text().splitlines()))
     np.testing.assert_allclose([float(row[f"z{d}"]) for d in range(1, 17)], plane.frame.codes(place)[0], atol=1e-9)
+    tab.get_by_role("button", name="Undo").click()
+    assert shown_at(tab).tolist() == [0, 0]
+    tab.wait_for_url(re.compile("at=0.000%2C0.000"))
     tab.get_by_text("“DCGAN on digits” (none of the others has codes of 64 dimensions)").wait_for()
 
 

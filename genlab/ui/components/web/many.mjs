@@ -3,7 +3,7 @@
 import { Stream, decoderOf } from "./decoder.mjs";
 import { mark } from "./ground.mjs";
 import { Pad } from "./pad.mjs";
-import { element, paint } from "./parts.mjs";
+import { element, paint, withHistory } from "./parts.mjs";
 
 const SAID = { loading: "its decoder is on its way", browser: "", server: "decoded on the server", nowhere: "it cannot be decoded" };
 
@@ -16,10 +16,11 @@ class Many {
     this.root = root;
     root.many = this; // a handle for scripts and tests
     this.pad = new Pad(this);
+    this.history = withHistory(root, { read: () => [...this.pad.place], write: place => { this.pad.go([...place]); this.settled(); } });
     this.readout = element("div", { class: "readout" });
     this.cast = element("div", { class: "cast" });
     root.replaceChildren(element("div", { class: "split together" },
-      element("div", { class: "wide" }, this.pad.node, element("div", { class: "tools" }, element("span", { class: "key" }, "hatched: no draw lies near")), this.readout), this.cast));
+      element("div", { class: "wide" }, this.pad.node, element("div", { class: "tools" }, ...this.history.buttons, element("span", { class: "key" }, "hatched: no draw lies near")), this.readout), this.cast));
   }
 
   update(component) {
@@ -36,6 +37,7 @@ class Many {
     this.cast.replaceChildren(...this.actors.map(actor => actor.node));
     this.where();
     this.moved();
+    this.history.begin();
   }
 
   // A run with the picture of its own decoder.
@@ -74,6 +76,7 @@ class Many {
 
   settled() {
     this.component.setStateValue("place", { plane: this.data.name, at: this.pad.place });
+    this.history.note();
   }
 
   marks(context) {
