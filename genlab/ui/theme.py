@@ -7,6 +7,7 @@ import streamlit as st
 STYLE = """<style>
 .block-container { max-width: 1180px; padding-top: 3.2rem; padding-bottom: 4rem; }
 [class*="st-key-pixels"] img { image-rendering: pixelated; border-radius: .4rem; }
+[data-testid="stMarkdownContainer"] table { display: block; width: max-content; max-width: 100%; overflow-x: auto; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; font-size: 1.4rem; }
 [data-testid="stExpander"] .katex-display, [class*="st-key-card-"] .katex-display
   { margin: .2em 0; padding-bottom: .35em; overflow-x: auto; overflow-y: hidden; font-size: .85em; }
