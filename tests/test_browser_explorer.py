@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +160,23 @@ def test_keys_move_and_pin_and_pins_are_taken_away(visit: Callable, run: genlab.
     np.testing.assert_allclose([float(row["z1"]), float(row["z2"])], place, atol=1e-9)
     tab.get_by_role("button", name="Take out pin 1").click()
     tab.get_by_role("button", name="Their codes (CSV)").wait_for(state="detached")
+
+
+@with_runtime
+def test_a_plane_is_taken_along_as_one_file(visit: Callable, run: genlab.Run, tmp_path: Path) -> None:
+    tab = visit("latent")
+    tab.get_by_text("Take this plane along").click()
+    tab.get_by_text(re.compile(r"About [56] MB, of which 5 MB are the ONNX runtime")).wait_for()
+    at_rest(tab)
+    expected = run.exhibit(tmp_path / "page.html").read_bytes()
+    with tab.expect_download() as awaited:
+        tab.get_by_role("button", name="One HTML file").click()
+    assert awaited.value.suggested_filename.endswith("-exhibit.html")
+    assert awaited.value.path().read_bytes() == expected
+    with tab.expect_download() as awaited:
+        tab.get_by_role("button", name="A folder (zip)").click()
+    with zipfile.ZipFile(awaited.value.path()) as archive:
+        assert {"index.html", "data.json", "decoder.onnx", "web/plane.mjs", "web/LICENSE"} <= set(archive.namelist())
 
 
 def test_what_is_far_from_every_code_is_told_so(visit: Callable, run: genlab.Run) -> None:

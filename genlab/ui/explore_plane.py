@@ -166,7 +166,7 @@ def _take_along(run: genlab.Run, corners: np.ndarray | None, names: list[str]) -
     """The plane with its decoder for where there is no genlab: as one file, or as a folder for a server of files."""
     if not has_runtime():
         return
-    box = st.popover("Take this plane along", icon=":material/ios_share:", key="take-along", on_change="rerun")
+    box = st.expander("Take this plane along", icon=":material/ios_share:", key="take-along", on_change="rerun")
     if not box.open:  # what stands in it is not made again with each gesture
         return
     with box, boundary():
@@ -181,8 +181,9 @@ def _take_along(run: genlab.Run, corners: np.ndarray | None, names: list[str]) -
             + (f" {size / 4e6:.1f} million parameters decode slowly in a browser." if size > LARGEST else "")
         )
         stem = file_stem(run, "exhibit")
-        offer("One HTML file", lambda: exhibited(run, corners, names, f"{stem}.html"), f"{stem}.html")
-        offer("A folder (zip)", lambda: exhibited(run, corners, names, stem), f"{stem}.zip")
+        with st.container(horizontal=True, gap="small"):
+            offer("One HTML file", lambda: exhibited(run, corners, names, f"{stem}.html"), f"{stem}.html")
+            offer("A folder (zip)", lambda: exhibited(run, corners, names, stem), f"{stem}.zip")
 
 
 def exhibited(run: genlab.Run, corners: np.ndarray | None, names: Sequence[str], name: str) -> bytes:
