@@ -12,6 +12,7 @@ from test_browser import CHROMIUM, at_rest, eventually
 from test_browser_explorer import VIEW, first_channels, inside, shown, with_runtime
 
 import genlab
+from genlab.latent.triplets import TRIPLET_PRESETS
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
 
@@ -97,6 +98,14 @@ def test_radii_are_taken_back_wherever_they_were_moved(visit: Callable) -> None:
     negative.press("Control+Shift+z")
     button(tab, "Redo").click()
     stands("0.14,0.31")
+    toward = tab.get_by_role("slider", name="Negative toward mean")
+    tab.get_by_role("button", name="code", exact=True).click()  # a preset: all sliders at once
+    preset = TRIPLET_PRESETS["code"]
+    stands(f"{preset.positive_radius:g},{preset.negative_radius:g}")
+    assert float(toward.input_value()) == preset.negative_toward_mean != 0.85
+    button(tab, "Undo").click()
+    stands("0.14,0.31")
+    eventually(lambda: float(toward.input_value()) == 0.85, "the probabilities are taken back with the radii")
 
 
 @with_runtime

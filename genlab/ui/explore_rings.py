@@ -52,8 +52,8 @@ def rings(
 
 
 def _pulled() -> None:
-    """Move the sliders to where the rings were let go."""
+    """Move the sliders to where the rings were let go, or to what was taken back there."""
     told = st.session_state["rings"].radii or {}
-    for role in ("positive", "negative"):
-        if role in told:
-            st.session_state[f"{role}_radius"] = float(told[role])
+    for kind, name in (("radii", "radius"), ("toward", "toward_mean")):
+        for role, value in told.get(kind, {}).items():
+            st.session_state[f"{role}_{name}"] = float(value)

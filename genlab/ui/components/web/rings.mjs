@@ -20,7 +20,7 @@ class Rings {
     root.rings = this; // a handle for scripts and tests
     this.active = 0;
     this.told = new Told();
-    this.history = withHistory(root, { read: () => ({ radii: this.radii, active: this.active }), write: state => this.put(state) });
+    this.history = withHistory(root, { read: () => ({ radii: this.radii, toward: this.toward, active: this.active }), write: state => this.put(state) });
     this.base = element("canvas");
     this.top = element("canvas", {
       class: "finger", tabindex: -1,
@@ -62,17 +62,18 @@ class Rings {
     this.uniform = { positive: rows(data.uniform.positive), negative: rows(data.uniform.negative), factors: rows(data.uniform.factors) };
     this.points = floats(data.points);
     this.active = Math.min(this.active, data.anchors.length - 1);
-    if (this.told.takes(data.radii) && !this.pulled) this.radii = { ...data.radii };
+    const { radii, toward } = data;
+    if (this.told.takes({ radii, toward }) && !this.pulled) Object.assign(this, { radii, toward });
     this.colours = inks(this.root);
     for (const role of ROLES) this.root.style.setProperty(`--${role}`, data.inks[role]);
     this.choose(this.active);
     fresh ? this.history.begin() : this.history.note(); // the sliders beside it can be taken back here too
   }
 
-  // As it was before: the radii that Python has too, and the anchor.
-  put({ radii, active }) {
-    const moved = ROLES.some(role => radii[role] !== this.radii[role]);
-    this.radii = radii;
+  // As it was before: the anchor, and what the sliders hold in Python.
+  put({ radii, toward, active }) {
+    const moved = ROLES.some(role => radii[role] !== this.radii[role] || toward[role] !== this.toward[role]);
+    Object.assign(this, { radii, toward });
     this.choose(Math.min(active, this.data.anchors.length - 1));
     if (moved) this.commit();
   }
@@ -118,7 +119,7 @@ class Rings {
     this.samples = Array.from({ length: draws }, (_, draw) => {
       const row = this.active * draws + draw, part = (values, width) => values && values.subarray(row * width, (row + 1) * width);
       const { factors } = this.uniform, wide = factors && factors.length / (this.data.anchors.length * draws);
-      return sampled(this.center, this.radii, this.data.toward, {
+      return sampled(this.center, this.radii, this.toward, {
         positive: part(this.uniform.positive, this.size), negative: part(this.uniform.negative, this.size), factors: part(factors, wide),
       });
     });
@@ -202,8 +203,9 @@ class Rings {
   }
 
   commit() {
-    this.told.tell(this.radii);
-    this.component.setStateValue("radii", { ...this.radii, turn: this.told.turn }); // another value each time, so that it is heard
+    const { radii, toward } = this;
+    this.told.tell({ radii, toward });
+    this.component.setStateValue("radii", { radii, toward, turn: this.told.turn }); // another value each time, so that it is heard
     this.history.note();
   }
 
@@ -276,7 +278,7 @@ class Rings {
   }
 
   tell() {
-    const { toward, spread, seed } = this.data;
+    const { toward, data: { spread, seed } } = this;
     for (const role of ROLES) {
       const apart = this.samples.map(sample => Math.hypot(...sample[role].map((value, d) => value - this.center.mean[d])));
       const [least, most] = [Math.min(...apart), Math.max(...apart)].map(value => value.toFixed(2));
