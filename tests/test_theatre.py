@@ -24,7 +24,7 @@ from genlab.data.loader import ArrayBatches
 from genlab.training.loop import Training
 from genlab.ui import theatre_route
 from genlab.ui.theatre_words import CLOUDS as CLOUD_TITLES
-from genlab.ui.theatre_words import MODELS, SEEN, TRY
+from genlab.ui.theatre_words import MODELS, SEEN, TRIALS
 from genlab.workspace import spectacle
 from genlab.workspace.spectacle import CELLS, ellipses, images_of, jensen_shannon, knots, places, smoothed
 from genlab.workspace.stage import Stage
@@ -142,7 +142,10 @@ def test_a_discriminator_alone_nears_the_best_there_is() -> None:
     seen = torch.from_numpy(start.parts["samples"][0])
     weight = (smoothed(seen) + smoothed(torch.from_numpy(setting.points))).numpy() > 1 / CELLS**2
     assert off(end) < 0.6 * off(start)
-    assert end.scalars["loss_discriminator"][-1] < start.scalars["loss_discriminator"][-1]
+    best = math.log(4) - 2 * start.scalars["divergence"][0]
+    assert end.scalars["loss_best"] == start.scalars["loss_best"] == [pytest.approx(best)]
+    losses = [frames.scalars["loss_discriminator"][-1] for frames in (start, end)]
+    assert abs(losses[1] - best) < 0.5 * abs(losses[0] - best)
 
 
 def test_a_history_leads_to_the_same_moment_however_it_is_reached() -> None:
@@ -330,8 +333,21 @@ def test_every_choice_can_be_taken_and_is_explained(model: str) -> None:
             frames = Theatre().play(scene(model, "spiral", **{name: value}), steps=1)
             assert frames.steps == [1]
             assert np.isfinite(frames.parts["samples"]).all()
-    assert set(MODELS) == set(SEEN) == set(TRY) == set(CAST)
+    assert set(MODELS) == set(SEEN) == set(TRIALS) == set(CAST)
     assert set(CLOUD_TITLES) == {*CLOUDS, DRAWN}
+
+
+@pytest.mark.parametrize("model", CAST)
+def test_everything_to_try_can_be_played(model: str) -> None:
+    for trial in TRIALS[model]:
+        assert Theatre().play(scene(model, trial.cloud, **trial.values), steps=1).steps == [1]
+
+
+def test_a_generator_that_learns_too_fast_collapses() -> None:
+    trial = next(trial for trial in TRIALS["gan"] if "Mode collapse" in trial.text)
+    frames = Theatre().play(scene("gan", trial.cloud, **trial.values), steps=400, every=400)
+    usual = Theatre().play(scene("gan", trial.cloud), steps=400, every=400)
+    assert frames.scalars["modes"][0] <= 3 < 7 <= usual.scalars["modes"][0]
 
 
 def asked(body: Any, type: str = "application/json") -> Any:
@@ -378,3 +394,10 @@ def test_the_page_hands_out_what_is_chosen_in_its_address() -> None:
     assert app.get("button_group")[1].value == "moons"
     app.get("button_group")[1].set_value("grid").run()
     assert app.query_params["cloud"] == "grid"
+    app.select_slider(key="theatre-gan-critic_learning_rate").set_value(0.02).run()
+    app.button(key="try-gan-1").click().run()  # mode collapse
+    assert not app.error
+    assert app.query_params["cloud"] == "ring"
+    rates = [app.select_slider(key=f"theatre-gan-{name}").value for name in ("learning_rate", "critic_learning_rate")]
+    assert rates == [0.01, CAST["gan"].values["critic_learning_rate"]]
+    assert app.selectbox(key="loss").value == "non_saturating"

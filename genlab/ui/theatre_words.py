@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 MODELS = {"gan": "GAN", "vae": "VAE", "nice": "NICE", "realnvp": "RealNVP", "gmm": "Gaussian mixture"}
 CLOUDS = {
     "ring": "Ring of Gaussians",
@@ -19,7 +22,7 @@ SEEN = {
     "gan": DOTS + NET + (
         "The ground is the discriminator's verdict: blue where it takes a point for real, orange where for generated. "
         "On the full line it can only guess; on the broken line the best discriminator of all could only guess, "
-        "$D^* = p/(p+q)$, with both densities smoothed in the same way. Short lines show where each sample would go to fool it. "
+        "$D^* = p/(p+q)$, with both densities smoothed in the same way. Short lines show where samples would go to fool it. "
         "In slow motion a step has two acts: the discriminator moves first, then the generator answers."
     ),
     "vae": DOTS + NET + (
@@ -43,30 +46,39 @@ SEEN = {
     ),
 }  # fmt: skip
 
-TRY = {
+
+class Trial(NamedTuple):
+    """Something to try: what to do and to see, and the cloud and the values that one click sets (the others as at first)."""
+
+    text: str
+    cloud: str
+    values: Mapping[str, Any] = {}
+
+
+TRIALS = {
     "gan": (
-        "**Discriminator alone.** Pause early, choose *D only* and play: the full line nears the broken one, and D's loss nears its best.",
-        "**Generator alone.** Let only G move: all samples run to where the verdict is bluest. The game needs both.",
-        "**Mode collapse.** Take the loss *minimax*, raise the generator's rate to 0.01, and count the modes on the ring.",
-        "**One number of noise.** Set the latent dimensions to 1: a curve has to pass through every mode.",
-        "**Wasserstein.** The critic's slope is bounded, so that samples are pulled from anywhere; it has no probability to show.",
+        Trial("**The best discriminator.** Pause early, choose *D only* and play: the full line nears the broken one, and D's loss the best there is.", "moons"),
+        Trial("**Mode collapse.** A generator that learns ten times as fast runs to where D is fooled, all of it at once, and on when D has noticed. Count the modes.", "ring", {"learning_rate": 0.01}),
+        Trial("**A sure discriminator.** With *minimax*, G learns least where D is surest: let *D only* play first, then *G only*, and look at the pulls. Then the same with the loss *non saturating*.", "moons", {"loss": "minimax"}),
+        Trial("**One number of noise.** The net is a curve, and has to pass through every mode.", "ring", {"latent_dim": 1}),
+        Trial("**Wasserstein.** The critic's slope is held near 1, so that samples are pulled from anywhere, and swing long before they settle; G moves in every tenth step.", "ring", {"loss": "wasserstein", "critic_steps": 10, "critic_learning_rate": 0.01}),
     ),
     "vae": (
-        "**The price of a nat.** Raise β to 10: rings grow, and the net shrinks to the middle of the cloud.",
-        "**A sharper likelihood.** Lower σ to 0.02: samples come nearer to the points, and rings shrink.",
-        "**One dimension** for the spiral: does the curve follow it, or cut across?",
+        Trial("**The price of a nat.** With β = 10 rings grow, and the net shrinks.", "moons", {"beta": 10.0}),
+        Trial("**A sharper likelihood.** With σ = 0.02 samples come nearer to the points, and rings shrink.", "moons", {"sigma": 0.02}),
+        Trial("**One dimension for a spiral**: does the curve follow it, or cut across?", "spiral", {"latent_dim": 1}),
     ),
     "nice": (
-        "**The ring**: a sheet with no hole has to make one. Look at the bridges between the modes.",
-        "**More couplings** bend more: try 12 on the spiral, beside RealNVP with the same seed.",
+        Trial("**A hole.** A sheet without one has to learn a ring: look at the bridges between the modes.", "ring"),
+        Trial("**More couplings** bend more: twelve of them on the spiral.", "spiral", {"couplings": 12}),
     ),
     "realnvp": (
-        "**Two moons**, then the spiral: how soon does the density follow?",
-        "**The bound** on scales: at 0.3 the flow can hardly stretch, and behaves like NICE.",
+        Trial("**Two moons**: how soon does the density follow, and where does a bridge remain?", "moons"),
+        Trial("**The bound on scales**: with B = 0.3 a layer can hardly stretch, much like NICE.", "moons", {"bound": 0.3}),
     ),
     "gmm": (
-        "**Too few, too many**: 4 components on the ring, then 16.",
-        "**Another start**: begin at random and try several seeds. EM only climbs the hill that it starts on.",
-        "**A spiral of bells**: 25 components, step by step.",
+        Trial("**Too few.** Four components have to share eight modes.", "ring", {"components": 4}),
+        Trial("**Another start.** Eight components for eight modes, begun at random points: try seeds 1 and 4. EM only climbs the hill that it starts on.", "ring"),
+        Trial("**A spiral of bells**: 25 components, step by step.", "spiral", {"components": 25}),
     ),
 }  # fmt: skip

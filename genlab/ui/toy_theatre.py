@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from genlab.data.clouds import MODES
-from genlab.figures.palette import PALETTE
+from genlab.figures.palette import NEUTRAL, PALETTE
 from genlab.ui.components.browser import view
 from genlab.ui.explore_controls import keep_in_address, seed_input
 from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary
 from genlab.ui.routes import base
 from genlab.ui.state import get_models
-from genlab.ui.theatre_words import CLOUDS, MODELS, SEEN, TRY
+from genlab.ui.theatre_words import CLOUDS, MODELS, SEEN, TRIALS, Trial
 from genlab.workspace.exhibit import packed
 from genlab.workspace.theatre import CAST, DRAWN, Scene, choices, scene
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genlab.core.parameters import ParameterInfo
     from genlab.core.registry import Entry
 
-INKS = {"real": PALETTE[0], "made": PALETTE[1]}
+INKS = {"real": PALETTE[0], "made": PALETTE[1], "best": NEUTRAL, "": ""}
 DIVERGENCE = "Jensen–Shannon divergence of samples and points, nats"
 SPEEDS = {"gmm": "slow"}  # a round of EM is worth a look
 
@@ -48,7 +48,19 @@ def toy_theatre() -> None:
     with stage:
         view("cloud", data, key="theatre-view", on_strokes_change=_drawn)
     st.markdown(f"**What is seen.** {SEEN[model]}")
-    st.markdown("**What to try**\n\n" + "\n".join(f"- {one}" for one in TRY[model]))
+    st.markdown("**What to try**")
+    for number, trial in enumerate(TRIALS[model]):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Set up", key=f"try-{model}-{number}", on_click=_set_up, args=(model, trial))
+            st.markdown(trial.text, width="stretch")
+
+
+def _set_up(model: str, trial: Trial) -> None:
+    """The cloud and the values of something to try; all that it does not name stands as at first."""
+    st.session_state["cloud"] = trial.cloud
+    for name, info in choices(model).items():
+        value = trial.values.get(name, CAST[model].values.get(name, info.default))
+        st.session_state["loss" if name == "loss" else f"theatre-{model}-{name}"] = value
 
 
 def _chips(label: str, titles: Mapping[str, str], key: str) -> str:
@@ -96,38 +108,41 @@ def _drawn() -> None:
 
 def _play(entry: Entry, played: Scene) -> dict[str, Any]:
     """What the view must know of a scene: its points, its players, its layers, its curves and its legend."""
-    game, coded = entry.card.family == "adversarial", "decodes" in entry.capabilities
+    game = entry.card.family == "adversarial"
     probable = game and entry.card.scalars["d_real"].guide_under(played.values) is not None
-    layers = {
-        "cloud": "Points",
-        "samples": "Samples",
-        "net": "Net" if coded and played.values.get("latent_dim", 2) <= 2 else "",
-    }
-    layers |= {"field": "Verdict", "best": "Best verdict", "pulls": "Pulls"} if game else {"field": "Density"}
-    layers |= {"gmm": {"rings": "Components"}, "vae": {"rings": "Posteriors"}}.get(played.model, {})
+    layers = {"cloud": "Points", "samples": "Samples", "field": "Verdict" if game else "Density"}
+    if "decodes" in entry.capabilities and played.values.get("latent_dim", 2) <= 2:
+        layers["net"] = "Net"
+    layers |= {"best": "Best verdict"} if probable else {}
+    layers |= {"gan": {"pulls": "Pulls"}, "gmm": {"rings": "Components"}, "vae": {"rings": "Posteriors"}}.get(
+        played.model, {}
+    )
     verdicts = ["taken for generated", "taken for real"] if probable else ["lowest score", "highest score"]
     return {
         "game": game,
+        "probable": probable,
         "cloud": packed(played.points),
         "speed": SPEEDS.get(played.model, "fast"),
-        "layers": {name: title for name, title in layers.items() if title},
+        "layers": layers,
         "legend": verdicts if game else ["no density", "dense"],
-        "curves": _curves(entry, played, game),
+        "curves": _curves(entry, played, game, probable),
         "modes": len(MODES[played.cloud].centres) if played.cloud in MODES else 0,
     }
 
 
-def _curves(entry: Entry, played: Scene, game: bool) -> list[dict[str, Any]]:
-    names = {"loss_discriminator": "D", "loss_generator": "G"} if game else {"loss": "loss"}
-    lines = [
-        {"name": name, "title": title, "ink": ink}
-        for (name, title), ink in zip(
-            names.items(), [INKS["real"], INKS["made"]] if game else [INKS["made"]], strict=True
-        )
-    ]
-    guide = entry.card.scalars[next(iter(names))].guide_under(played.values)
+def _curves(entry: Entry, played: Scene, game: bool, probable: bool) -> list[dict[str, Any]]:
+    lines = [_line("loss", "loss", "made")]
+    if game:
+        lines = [_line("loss_discriminator", "D", "real"), _line("loss_generator", "G", "made")]
+    if probable:
+        lines.append(_line("loss_best", "best D", "best"))
+    guide = entry.card.scalars[lines[0]["name"]].guide_under(played.values)
     losses = "What each player minimises" if game else "−log p, or the bound on it, nats a point"
     return [
         {"title": losses, "lines": lines, "guide": guide},
-        {"title": DIVERGENCE, "lines": [{"name": "divergence", "title": "divergence", "ink": ""}], "guide": 0.0},
+        {"title": DIVERGENCE, "lines": [_line("divergence", "divergence", "")], "guide": 0.0},
     ]
+
+
+def _line(name: str, title: str, ink: str) -> dict[str, str]:
+    return {"name": name, "title": title, "ink": INKS[ink]}

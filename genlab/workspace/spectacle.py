@@ -1,7 +1,7 @@
 """What is seen of a model of points in the unit square: its samples, its net, its field, and where theory would have it.
 
 References:
-    [1] Goodfellow et al., Generative Adversarial Nets, 2014, (2): D* = p / (p + q).
+    [1] Goodfellow et al., Generative Adversarial Nets, 2014, (2): D* = p / (p + q), (6): its value.
     [2] Srivastava et al., VEEGAN, 2017, 4.1 (modes that are covered, samples of high quality).
     [3] Kahng et al., GAN Lab, 2019 (the net of the generator over the field of the discriminator).
 """
@@ -58,10 +58,13 @@ class Spectacle:
         samples = self.samples(model)
         parts = {"samples": samples, "field": self.field(model)}
         q = smoothed(samples)
+        measured = self.measured(samples, q)
         if isinstance(model, TwoPlayerGame):
+            parts["pulls"] = self.pulls(model, samples[:PULLED])
+        if self.probable:
             floor = FLOOR / CELLS**2
             parts["best"] = (self.p + floor) / (self.p + q + 2 * floor)
-            parts["pulls"] = self.pulls(model, samples[:PULLED])
+            measured["loss_best"] = math.log(4) - 2 * measured["divergence"]  # [1] (6), for the smoothed densities
         if isinstance(model, StandardNormalPrior) and model.latent_dim <= 2:
             parts["net"] = self.points(model.decode(knots(model.latent_dim))).unflatten(0, net_shape(model.latent_dim))
         if isinstance(model, EncodesNormal) and model.latent_dim <= 2:
@@ -69,7 +72,7 @@ class Spectacle:
         if isinstance(model, GaussianClasses):
             parts["rings"], parts["weights"] = ellipses(model)
         model.train(learning)
-        return self.measured(samples, q), {name: part.numpy() for name, part in parts.items()}
+        return measured, {name: part.numpy() for name, part in parts.items()}
 
     def samples(self, model: Any) -> Tensor:
         """(S, 2): the same codes, or the same noise, each time."""

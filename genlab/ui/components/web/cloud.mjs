@@ -312,10 +312,10 @@ class Cloud {
 
   paint() {
     if (!this.colours || !this.square.clientWidth) return;
-    const { game, inks: own, layers = {} } = this.data, { frames, at = 0 } = this;
+    const { game, probable, inks: own, layers = {} } = this.data, { frames, at = 0 } = this;
     const moment = frames.length ? new Moment(frames, at, game) : null;
     const shown = Object.fromEntries(Object.keys(layers).map(name => [name, !HIDDEN.has(name)]));
-    paintSquare(this.square, this.colours, { cloud: this.points, moment, layers: shown, inks: own, game });
+    paintSquare(this.square, this.colours, { cloud: this.points, moment, layers: shown, inks: own, game, probable });
     if (this.stroke) this.trace(own.real);
     for (const curve of this.curves ?? []) if (frames.length) paintCurve(curve.canvas, this.colours, { ...curve, frames, at });
   }

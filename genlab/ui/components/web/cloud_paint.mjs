@@ -32,7 +32,7 @@ export class Moment {
   }
 }
 
-export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game }) {
+export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game, probable }) {
   const { context, width } = fitted(canvas);
   context.clearRect(0, 0, width, width);
   context.fillStyle = colours.ground;
@@ -42,7 +42,7 @@ export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game
   if (moment && layers.net && moment.has("net")) net(brush, game);
   if (cloud && layers.cloud) dots(brush, cloud);
   if (moment && layers.rings && moment.has("rings")) rings(brush, game);
-  if (moment && game && layers.field) contour(brush, "field", [], 0);
+  if (moment && probable && layers.field) contour(brush, "field", [], 0);
   if (moment && layers.best && moment.has("best")) contour(brush, "best", [6, 4], FLAT);
   if (moment && layers.pulls && moment.has("pulls")) pulls(brush);
   if (moment && layers.samples) diamonds(brush);
