@@ -291,6 +291,12 @@ def test_a_touch_moves_the_map_and_two_zoom_it(visit: Callable) -> None:
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     view = lambda: ground.evaluate("canvas => ({ ...canvas.scatter.view })")  # noqa: E731
     first = view()
+    at = ground.evaluate("({ scatter }) => scatter.screen(scatter.at[0], scatter.at[1])")
+    hand.put(0, box["x"] + at[0], box["y"] + at[1])
+    tab.locator("[data-part=card]").wait_for()  # a finger that rests shows what it is on
+    hand.put(0, box["x"] + at[0] + 30, box["y"] + at[1])
+    tab.locator("[data-part=card]").wait_for(state="hidden")
+    hand.lift(0)
     hand.swipe((x, y), (x + 40, y - 60))
     moved = view()
     assert moved != first
@@ -301,6 +307,20 @@ def test_a_touch_moves_the_map_and_two_zoom_it(visit: Callable) -> None:
     hand.lift(0)
     assert view()["scale"] == pytest.approx(2 * moved["scale"], rel=0.02)
     assert scrolled(tab) == before
+
+
+@with_runtime
+def test_a_touch_pulls_along_a_film(visit: Callable) -> None:
+    tab = visit("interpolate", run=PLANE, ends="0,500")
+    tab.locator(f"{VIEW}[data-films]").wait_for()
+    film, hand = tab.locator(f"{VIEW} canvas.film").first, Hand(tab)
+    film.scroll_into_view_if_needed()
+    box = film.bounding_box()
+    y = box["y"] + box["height"] / 2
+    hand.swipe((box["x"] + 0.1 * box["width"], y), (box["x"] + 0.6 * box["width"], y))
+    eventually(
+        lambda: abs(float(tab.locator(VIEW).get_attribute("data-shown")) - 0.6) < 0.02, "the film is at the finger"
+    )
 
 
 def test_beside_the_canvases_a_touch_scrolls_the_page(visit: Callable) -> None:

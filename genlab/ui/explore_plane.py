@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -43,7 +43,7 @@ def finger_plane(run: genlab.Run) -> None:
         return
     corners, names = (None, []) if dimensions == 2 else _corners(run)
     with st.spinner("Looking where codes lie …"):
-        plane = _laid(run, corners)
+        plane = laid(run, corners)
         told = _show(run, plane, names)
     place, pins = (told_of(told.get(what), plane) for what in ("place", "pins"))
     _remember(plane, place, pins)
@@ -72,12 +72,12 @@ def through_draws(run: genlab.Run, key: str) -> tuple[np.ndarray, list[str]]:
     return np.concatenate([run.codes(one) for one in seeds]), [f"draw {one}" for one in seeds]
 
 
-def _laid(run: genlab.Run, corners: np.ndarray | None) -> LatentPlane:
+def laid(run: genlab.Run, corners: np.ndarray | None, *, among: Literal["images", "prior"] = "images") -> LatentPlane:
     """The plane, from this session's memory where it was laid before."""
     kept: dict[Any, LatentPlane] = st.session_state.setdefault("planes", {})
-    key = (weights_of(run), None if corners is None else corners.tobytes())
+    key = (weights_of(run), None if corners is None else corners.tobytes(), among)
     if key not in kept:
-        kept[key] = run.latent_plane(corners)
+        kept[key] = run.latent_plane(corners, among=among)
         while len(kept) > KEPT:
             kept.pop(next(iter(kept)))
     return kept[key]

@@ -15,7 +15,7 @@ from genlab.ui.components import heard
 from genlab.ui.components.browser import view
 from genlab.ui.explore_compare import short_names
 from genlab.ui.explore_controls import as_csv, offer, weights_of
-from genlab.ui.explore_plane import linked_place, name_of, through_draws, told_of
+from genlab.ui.explore_plane import laid, linked_place, name_of, through_draws, told_of
 from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import decoder_addresses
 from genlab.ui.state import get_workspace
@@ -42,7 +42,7 @@ def under_one_finger(runs: Sequence[genlab.Run]) -> None:
     shown, dimensions = group[:MOST], _dimensions(group[0])
     corners, names = (None, []) if dimensions == 2 else through_draws(shown[0], "together-seed")
     with st.spinner("Looking where codes lie …"):
-        plane = shown[0].latent_plane(corners, among="prior")
+        plane = laid(shown[0], corners, among="prior")
     told = _show(shown, plane, names)
     st.caption(plain(
         f"One code of {dimensions} numbers, decoded by {len(shown)} runs whose priors give the same codes for the same seed, "
