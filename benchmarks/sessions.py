@@ -146,7 +146,7 @@ def measure(browser: Browser, url: str, server: psutil.Process, page: str, ready
 
 def main() -> None:
     quick = "--quick" in sys.argv
-    sessions, rounds = (3, 2) if quick else (SESSIONS, 3)
+    sessions, rounds = (3, 2) if quick else (SESSIONS, 2)
     load = os.getloadavg()[0]
     pages: dict[str, tuple[str, str, dict[str, Gesture]]] = {
         "latent": (f"latent?run={RUN}&limit=500", ".genlab[data-where=browser][data-shown]", {"plane": plane, "click": click, "lasso": lasso}),
