@@ -140,10 +140,15 @@ class Images:
         return path
 
     def mp4_bytes(self, hold: int = 3, *, scale: int | None = None, bounce: bool = False) -> bytes:
-        """The images one after another as an MP4 in memory, each for `hold` of its 30 frames a second; see `figures.video`."""
-        from genlab.figures.video import mp4
+        """The images one after another as an MP4 in memory, each for `hold` of its 30 frames a second; see `figures.video`.
 
-        return mp4(self._played(bounce).uint8, hold=hold, factor=scale)
+        `bounce` runs back again, after half a second at the turn.
+        """
+        from genlab.figures.video import RATE, REST, mp4
+
+        last, turn = len(self) - 1, round(RATE * REST / hold)
+        back = [*[last] * turn, *range(last - 1, -1, -1)] if bounce else []
+        return mp4(self._played(False).uint8[[*range(last + 1), *back]], hold=hold, factor=scale)
 
     def mp4(self, path: str | PathLike[str], hold: int = 3, **animation: Any) -> Path:
         """Write the images one after another as an MP4. Raises `BadInputError` where there is no ffmpeg."""
