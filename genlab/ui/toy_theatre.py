@@ -50,9 +50,9 @@ def toy_theatre() -> None:
     st.markdown(f"**What is seen.** {SEEN[model]}")
     st.markdown("**What to try**")
     for number, trial in enumerate(TRIALS[model]):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button("Set up", key=f"try-{model}-{number}", on_click=_set_up, args=(model, trial))
-            st.markdown(trial.text, width="stretch")
+        words, button = st.columns([6, 1], vertical_alignment="center")
+        words.markdown(trial.text)
+        button.button("Set up", key=f"try-{model}-{number}", on_click=_set_up, args=(model, trial), width="stretch")
 
 
 def _set_up(model: str, trial: Trial) -> None:

@@ -14,6 +14,7 @@ const TURNS = { b: "Both", d: "D only", g: "G only" };
 const STEPS = { b: "Step both", d: "Step D", g: "Step G" };
 const GLIDE = 1.6; // frames a second when a single step is taken
 const ASKED = 6, HELD = 18; // frames that are asked for at once, and kept in hand while playing
+const ENOUGH = 2000; // steps after which a play that nobody started rests
 const MOST = 2000; // frames that are kept
 const THIN = 0.006; // sides of the square between two corners of a stroke
 const HIDDEN = new Set(); // layers that stay off when another play begins
@@ -88,8 +89,8 @@ class Cloud {
     const waiting = setTimeout(() => this.tell("One moment: a model is being built …"), 600);
     const landed = await this.ask(0);
     clearTimeout(waiting);
-    if (landed) { this.tell(""); this.seek(0); }
-    if (landed && !FEW_MOVES.matches) this.toggle();
+    if (landed) this.tell("");
+    if (landed && !FEW_MOVES.matches) this.go(Infinity, ENOUGH);
   }
 
   // What differs from scene to scene: layers, legend, charts.
@@ -138,7 +139,7 @@ class Cloud {
     if (this.frames.length > MOST) this.thin();
     this.scrub.max = this.frames.length - 1;
     this.root.dataset.frames = this.frames.length;
-    this.repaint();
+    this.show(this.at);
     return true;
   }
 
@@ -194,9 +195,10 @@ class Cloud {
     if (this.frames[from + 1] && this.at === from) this.go(from + 1);
   }
 
-  go(until) {
+  // Until a frame, which a single step is, or for good; `most` steps are enough where nobody asked.
+  go(until, most = Infinity) {
     if (!this.frames.length) return;
-    this.until = until;
+    Object.assign(this, { until, most });
     if (FEW_MOVES.matches && until < Infinity) return this.seek(until);
     if (until === Infinity) this.play.textContent = "Pause";
     let before = null;
@@ -218,7 +220,7 @@ class Cloud {
     at = Math.min(at, this.until, this.frames.length - 1);
     if (!single && held < Math.min(HELD, Math.max(2, 2 * rate))) this.ask(Math.max(1, Math.min(ASKED, Math.ceil(rate))) * every, every);
     this.show(at);
-    if (at >= this.until) this.stop();
+    if (at >= this.until || this.frames[Math.floor(at)].step >= this.most) this.stop();
     if (this.over && at >= this.frames.length - 1) { this.stop(); this.tell(this.over); }
   }
 

@@ -191,7 +191,7 @@ export function paintCurve(canvas, colours, { frames, at, lines, guide }) {
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = colours.text;
   context.textAlign = "right";
-  [low, high].forEach(value => context.fillText(value.toPrecision(3), left - 6, y(value) + 4));
+  [low, high].forEach(value => context.fillText(Math.abs(value) < 0.005 ? "0" : value.toPrecision(3), left - 6, y(value) + 4));
   context.textAlign = "left";
   context.fillText("step 0", left, height - 3);
   context.textAlign = "right";
