@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from exploring import Auto, Density, FakeRun, Generator, pictures
+from streamlit.testing.v1 import AppTest
 
 import genlab
 from genlab.core.capabilities import Decodes
@@ -78,3 +80,39 @@ def test_the_largest_group_comes_first_and_one_run_is_none(tmp_path: Path) -> No
     assert [[run.id for run in group] for group in companions(runs).groups] == [["1", "2", "4"], ["0", "3"]]
     assert companions(runs[:1]) == ([], {"0": "none of the others has codes of 2 dimensions"})
     assert companions([]) == ([], {})
+
+
+def compared(*names: str, **query: str) -> AppTest:
+    """The Compare page with runs that came with genlab."""
+    app = AppTest.from_file(str(Path(genlab.__file__).parent.parent / "app.py"), default_timeout=60)
+    app.switch_page("pages/compare.py")
+    app.query_params["runs"] = list(names)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def told(app: AppTest) -> str:
+    return next(caption.value for caption in app.caption if "whose priors give the same codes" in caption.value)
+
+
+def test_the_page_lets_choose_among_groups_and_a_link_keeps_the_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path))
+    names = ("digits-wgan", "digits-vae", "digits-ava5", "digits-ava4", "digits-lsgan")
+    app = compared(*names)
+    assert "One code of 16 numbers, decoded by 3 runs" in told(app)
+    assert "“WGAN on digits” (it shares another prior)" in told(app)
+    choice = app.selectbox("together")
+    assert choice.options == [
+        "VAE on digits, AVA5 on digits, AVA4 on digits (16 dimensions)",
+        "WGAN on digits, LSGAN on digits (32 dimensions)",
+    ]
+    choice.set_value(choice.options[1]).run()
+    assert "One code of 32 numbers, decoded by 2 runs" in told(app)
+    linked = compared(*names, together=choice.options[1])
+    assert "One code of 32 numbers, decoded by 2 runs" in told(linked)

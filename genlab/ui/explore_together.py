@@ -64,7 +64,7 @@ def _chosen(groups: list[list[genlab.Run]]) -> list[genlab.Run]:
     if len(groups) == 1:
         return groups[0]
     names = [f"{', '.join(short_names(group))} ({_dimensions(group[0])} dimensions)" for group in groups]
-    return groups[names.index(str(st.selectbox("Runs that share a prior", names, key="together")))]
+    return groups[names.index(str(st.selectbox("Runs that share a prior", names, key="together", bind="query-params")))]
 
 
 def _show(runs: Sequence[genlab.Run], plane: LatentPlane, names: list[str]) -> Any:
