@@ -116,6 +116,25 @@ def test_the_discriminator_alone_leaves_the_samples_where_they_are(visit: Callab
     tab.context.close()
 
 
+def test_between_two_steps_the_discriminator_moves_first(visit: Callable) -> None:
+    tab = visit(model="gan", cloud="ring")
+    stepped(tab, "Step both", 1)
+    address = "performance.getEntriesByType('resource').map(e => e.name).find(n => n.endsWith('/cloud_paint.mjs'))"
+    ask = f"""async root => {{
+        const {{ Moment }} = await import({address}), frames = root.cloud.frames;
+        const seen = [0.25, 0.5, 0.75].map(at => new Moment(frames, at, true));
+        return seen.map(m => [m.value("field", 700, m.early), m.value("samples", 5)]);
+    }}"""
+    seen = np.array(tab.locator(VIEW).evaluate(ask))
+    field, place = (
+        np.array(inside(tab, f"view.frames.map(f => f.parts.{part})"))
+        for part in ("field.data[700]", "samples.data[5]")
+    )
+    np.testing.assert_allclose(seen[:, 0], [field.mean(), field[1], field[1]], rtol=1e-6)
+    np.testing.assert_allclose(seen[:, 1], [place[0], place[0], place.mean()], rtol=1e-6)
+    tab.context.close()
+
+
 @pytest.mark.parametrize("model", ["vae", "realnvp", "gmm"])
 def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
     tab = visit("no-preference", model=model, cloud="spiral")

@@ -314,8 +314,10 @@ def test_scenes_refuse_in_one_sentence() -> None:
         scene("gan", "rings")
     with pytest.raises(BadInputError, match="no parameter of gan in the theatre called 'dropout'"):
         scene("gan", dropout=0.5)
-    with pytest.raises(BadInputError, match="'batch_size' must be from 64 to 512 here"):
+    with pytest.raises(BadInputError, match="'batch_size' must be from 64 to 512 in the theatre"):
         scene("vae", batch_size=8)
+    with pytest.raises(BadInputError, match="'hidden' must be from 4 to 256"):
+        scene("gan", hidden=4096)
     with pytest.raises(BadInputError, match="'sigma' of vae must be a number"):
         scene("vae", sigma="wide")
     for turns, steps in (("x", 1), ("b", 5000), ("b" * 20_000, 1)):

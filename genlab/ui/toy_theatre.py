@@ -65,7 +65,7 @@ def _set_up(model: str, trial: Trial) -> None:
 
 def _chips(label: str, titles: Mapping[str, str], key: str) -> str:
     _from_address(key, list(titles))
-    chosen: str = st.segmented_control(label, list(titles), format_func=titles.__getitem__, key=key, required=True)
+    chosen = str(st.segmented_control(label, list(titles), format_func=titles.__getitem__, key=key, required=True))
     keep_in_address(key, chosen)
     return chosen
 

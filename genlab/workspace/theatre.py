@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,17 @@ CAST = {
 }  # fmt: skip
 
 
+LIMITS = {
+    "batch_size": (64, 512),  # at most twenty steps an epoch, so that every single one is reported
+    "hidden": (4, 256),
+    "width": (1, 64),
+    "latent_dim": (1, 16),
+    "components": (1, 64),
+    "couplings": (2, 16),
+}
+"""Narrower than the models' own: what is played has to be fast, and every moment that is remembered small."""
+
+
 class Scene(NamedTuple):
     """What is played: a model with all its values, on images (N, 1, 1, 2), with a batch size and a seed."""
 
@@ -103,8 +115,9 @@ def choices(model: str) -> dict[str, ParameterInfo]:
 
     known = {**find(_known(model)).parameters, **describe(TrainingSettings)}
     found = {name: known[name] for name in CAST[model].shown}
-    if "batch_size" in found:  # at most twenty steps an epoch, so that every single step is reported
-        found["batch_size"] = found["batch_size"]._replace(minimum=64, maximum=512)
+    for name in found.keys() & LIMITS.keys():
+        low, high = LIMITS[name]
+        found[name] = found[name]._replace(minimum=low, maximum=high)
     return found
 
 
@@ -119,9 +132,11 @@ def scene(model: str = "gan", cloud_name: str = "ring", *, seed: int = 0, stroke
     for name, value in values.items():
         if name not in known:
             raise UnknownNameError(f"parameter of {model} in the theatre", name, known)
-        low, high = known[name].minimum, known[name].maximum
-        if isinstance(value, int | float) and not (low or value) <= value <= (high or value):
-            raise BadInputError(f"Parameter {name!r} must be from {low:g} to {high:g} here, and {value!r} is not.")
+        low, high = LIMITS.get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise BadInputError(
+                f"Parameter {name!r} must be from {low} to {high} in the theatre, and {value!r} is not."
+            )
     own, shared = find(model).split({**CAST[model].values, **values})
     settings = validate(TrainingSettings, {**shared, "seed": seed}, of="the theatre")
     points = drawn_cloud(strokes, POINTS, seed) if cloud_name == DRAWN else cloud(cloud_name, POINTS, seed)
