@@ -147,6 +147,10 @@ def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
     expected = Theatre().play(scene(model, "spiral"), "b" * step)
     np.testing.assert_array_equal(samples(tab, at).astype(np.float32), expected.parts["samples"][0])
     assert inside(tab, "view.running") is None
+    codes = tab.get_by_role("img", name="Codes of the points")
+    assert codes.is_visible() == (model != "gmm")
+    if model != "gmm":
+        assert codes.evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)")
     tab.context.close()
 
 

@@ -268,6 +268,20 @@ def test_samples_net_and_pulls_are_those_of_the_generator() -> None:
     np.testing.assert_allclose(parts["pulls"][0], [-one for one in slope], rtol=1e-2, atol=1e-3)
 
 
+def test_codes_of_the_points_decode_to_the_points() -> None:
+    for model in ("nice", "realnvp"):
+        stage = played(scene(model, "sine"), "b" * 5)
+        codes = stage.look()[2]["codes"]
+        with torch.no_grad():
+            back = stage.model.eval().decode(torch.from_numpy(codes)).flatten(1)
+        np.testing.assert_allclose(back, scene(model, "sine").points[: spectacle.SAMPLES], atol=1e-3)
+    stage = played(scene("vae", "sine"), "b" * 5)
+    with torch.no_grad():
+        mean = stage.model.eval().encode(images_of(torch.from_numpy(scene("vae", "sine").points[:4]))).mean
+    np.testing.assert_allclose(stage.look()[2]["codes"][:4], mean, atol=1e-6)
+    assert "codes" not in played(scene("vae", latent_dim=3), "b").look()[2]
+
+
 def test_meshes_of_the_net_hold_equal_shares() -> None:
     line = torch.special.ndtr(knots(1)[:, 0])
     np.testing.assert_allclose(line.diff(), 1 / len(line), rtol=1e-4)

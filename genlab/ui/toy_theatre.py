@@ -121,6 +121,7 @@ def _play(entry: Entry, played: Scene) -> dict[str, Any]:
     return {
         "game": game,
         "probable": probable,
+        "coded": "encodes" in entry.capabilities and played.values.get("latent_dim", 2) == 2,
         "cloud": packed(played.points),
         "speed": SPEEDS.get(played.model, "fast"),
         "layers": layers,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.core.capabilities import EncodesNormal, ImportanceWeighted, Scores
+from genlab.core.capabilities import Encodes, EncodesNormal, ImportanceWeighted, Scores
 from genlab.core.model import Model
 from genlab.core.seeding import derived_seed
 from genlab.data.clouds import MODES, SHAPE
@@ -67,6 +67,8 @@ class Spectacle:
             measured["loss_best"] = math.log(4) - 2 * measured["divergence"]  # [1] (6), for the smoothed densities
         if isinstance(model, StandardNormalPrior) and model.latent_dim <= 2:
             parts["net"] = self.points(model.decode(knots(model.latent_dim))).unflatten(0, net_shape(model.latent_dim))
+        if isinstance(model, Encodes) and model.latent_dim == 2:
+            parts["codes"] = model.encode(images_of(self.real[:SAMPLES])).mean
         if isinstance(model, EncodesNormal) and model.latent_dim <= 2:
             parts["rings"], parts["weights"] = self.posteriors(model)
         if isinstance(model, GaussianClasses):

@@ -1,6 +1,6 @@
 // A model learns a cloud of points: frames come from the server, are played and scrubbed, and gone on from at any step.
 
-import { Moment, paintCurve, paintSquare } from "./cloud_paint.mjs";
+import { Moment, paintCodes, paintCurve, paintSquare } from "./cloud_paint.mjs";
 import { element, floats, inks } from "./parts.mjs";
 
 const SPEEDS = { // frames a second, and steps from one to the next
@@ -50,12 +50,14 @@ class Cloud {
     this.said = element("div", { class: "status", role: "status", hidden: true });
     this.numbers = element("div", { class: "numbers" });
     this.charts = element("div", { class: "charts" });
+    this.codes = element("canvas", { class: "codes", role: "img", "aria-label": "Codes of the points" });
+    this.coded = element("div", { hidden: true }, element("div", { class: "chart" }, "Codes of the points"), this.codes);
     root.classList.add("toy");
     root.replaceChildren(this.said,
       element("div", { class: "tools" }, this.play, this.single, this.who, this.speed, this.reset, this.undo, this.clear),
       element("div", { class: "tools" }, element("label", { class: "grow" }, this.scrub), this.count),
       element("div", { class: "split" }, element("div", { class: "wide" }, element("div", { class: "square" }, this.square), this.legend),
-        element("div", { class: "side" }, this.numbers, this.charts, this.toggles)));
+        element("div", { class: "side" }, this.numbers, this.charts, this.toggles, this.coded)));
     this.keys = event => this.key(event);
     root.addEventListener("keydown", this.keys);
     this.resizing = new ResizeObserver(() => this.repaint());
@@ -94,9 +96,10 @@ class Cloud {
   }
 
   // What differs from scene to scene: layers, legend, charts.
-  furnish({ layers = {}, legend, curves = [], game, inks: { real, made } }) {
+  furnish({ layers = {}, legend, curves = [], game, coded, inks: { real, made } }) {
     this.root.style.setProperty("--real", real);
     this.root.style.setProperty("--made", made);
+    this.coded.hidden = !coded;
     this.toggles.replaceChildren(...Object.entries(layers).map(([name, title]) => element("button", {
       type: "button", "data-layer": name, "aria-pressed": String(!HIDDEN.has(name)), onclick: event => this.layer(name, event.currentTarget),
     }, title)));
@@ -178,21 +181,23 @@ class Cloud {
   // Time.
   toggle() {
     if (this.running) return this.stop();
+    if (this.over && this.at >= this.frames.length - 1) this.seek(0); // there is no more to come: once again
     this.go(Infinity);
   }
 
   async step() {
     this.stop();
-    const from = Math.round(this.at ?? 0);
-    if (!this.frames[from]) return;
-    this.seek(from);
-    if (!this.leads(from)) {
-      this.cut(from);
+    if (!this.frames.length) return;
+    this.seek(Math.round(this.at));
+    if (!this.leads(this.at)) {
+      this.cut(this.at);
       this.asked = null;
-      await this.ask(1);
+      const landed = await this.ask(1);
       if (this.over) this.tell(this.over);
+      if (!landed) return;
     }
-    if (this.frames[from + 1] && this.at === from) this.go(from + 1);
+    const next = Math.floor(this.at) + 1;
+    if (!this.running && this.frames[next]) this.go(next);
   }
 
   // Until a frame, which a single step is, or for good; `most` steps are enough where nobody asked.
@@ -319,6 +324,7 @@ class Cloud {
     const shown = Object.fromEntries(Object.keys(layers).map(name => [name, !HIDDEN.has(name)]));
     paintSquare(this.square, this.colours, { cloud: this.points, moment, layers: shown, inks: own, game, probable });
     if (this.stroke) this.trace(own.real);
+    if (this.data.coded && moment) paintCodes(this.codes, this.colours, { moment, inks: own });
     for (const curve of this.curves ?? []) if (frames.length) paintCurve(curve.canvas, this.colours, { ...curve, frames, at });
   }
 

@@ -4,6 +4,7 @@ import { channels, fitted } from "./parts.mjs";
 
 const DIAMOND = 3, DOT = 1.7;
 const PULL = 0.02, LONGEST = 0.08; // of a gradient of 1, and of any pull, in sides of the square
+const FARTHEST = 3.6; // code that is seen
 const FLAT = 0.08; // by how much the best verdict must differ around a cell for a line to cross it: elsewhere there is nothing
 
 const mixed = (a, b, t) => a + (b - a) * t;
@@ -40,7 +41,7 @@ export function paintSquare(canvas, colours, { cloud, moment, layers, inks, game
   const brush = { context, colours, inks, place: ([x, y]) => [x * width, (1 - y) * width], width, moment };
   if (moment && layers.field) field(brush, game);
   if (moment && layers.net && moment.has("net")) net(brush, game);
-  if (cloud && layers.cloud) dots(brush, cloud);
+  if (cloud && layers.cloud) dots(brush, cloud.length / 2, index => cloud.subarray(2 * index, 2 * index + 2));
   if (moment && layers.rings && moment.has("rings")) rings(brush, game);
   if (moment && probable && layers.field) contour(brush, "field", [], 0);
   if (moment && layers.best && moment.has("best")) contour(brush, "best", [6, 4], FLAT);
@@ -96,12 +97,12 @@ function area(corners) {
   return Math.abs(twice) / 2;
 }
 
-function dots({ context, inks, place }, cloud) {
+function dots({ context, inks, place }, count, point) {
   context.fillStyle = inks.real;
   context.globalAlpha = 0.9;
   context.beginPath();
-  for (let at = 0; at < cloud.length; at += 2) {
-    const [x, y] = place([cloud[at], cloud[at + 1]]);
+  for (let index = 0; index < count; index++) {
+    const [x, y] = place(point(index));
     context.moveTo(x + DOT, y);
     context.arc(x, y, DOT, 0, 2 * Math.PI);
   }
@@ -177,6 +178,19 @@ function contour({ context, colours, width, moment }, name, dash, flat) {
   }
   context.stroke();
   context.setLineDash([]);
+}
+
+// Codes of the points, over circles of one, two and three standard deviations of their prior.
+export function paintCodes(canvas, colours, { moment, inks }) {
+  const { context, width } = fitted(canvas), scale = width / 2 / FARTHEST, place = ([x, y]) => [width / 2 + x * scale, width / 2 - y * scale];
+  context.clearRect(0, 0, width, width);
+  if (!moment.has("codes")) return;
+  context.strokeStyle = colours.text;
+  context.globalAlpha = 0.45;
+  context.lineWidth = 1;
+  [1, 2, 3].forEach(deviations => { context.beginPath(); context.arc(width / 2, width / 2, deviations * scale, 0, 2 * Math.PI); context.stroke(); });
+  context.globalAlpha = 1;
+  dots({ context, inks, place }, moment.now.codes.shape[0], index => moment.point("codes", index));
 }
 
 // Curves of scalars over the steps, with a line where theory leads and one where the square stands.
