@@ -16,7 +16,7 @@ CLOUDS = {
 }
 
 DOTS = "Blue dots are the points to learn, orange diamonds what the model makes of the same 512 draws of noise in every step. "
-CODES = "Beside it are the codes of the points: the circles are one, two and three standard deviations of the normal that they should follow. "
+CODES = "Beside the square are the codes of the points: the circles are one, two and three standard deviations of the normal that they should follow. "
 NET = "The net is a grid of the latent square, laid such that every mesh holds as many draws: where meshes are small, samples are dense. "
 
 SEEN = {
@@ -27,7 +27,7 @@ SEEN = {
         "In slow motion a step has two acts: the discriminator moves first, then the generator answers."
     ),
     "vae": DOTS + NET + (
-        "Beside it are the means of the points' codes, with circles of one, two and three standard deviations of the prior: "
+        "Beside the square are the means of the points' codes, with circles of one, two and three standard deviations of the prior: "
         "a dimension in which all of them stay near 0 carries nothing, and the net is then a line. Grey rings are posteriors: one standard deviation around the codes of 24 points, decoded. The ground is the density "
         "that the bound of 8 codes vouches for; blotches far out are places of which the encoder has never seen anything. Samples are the decoder's means, so that they lie on a "
         "thinner line than the points, whose spread the likelihood's σ has to explain."

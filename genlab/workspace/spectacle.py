@@ -160,7 +160,7 @@ def net_shape(dimensions: int) -> tuple[int, int]:
 
 
 def knots(dimensions: int) -> Tensor:
-    """Codes at quantiles of the standard normal, so that every mesh between them holds as many draws.
+    """Codes at quantiles of the standard normal, so that every mesh between them holds as many draws ([3]).
 
     >>> [tuple(knots(dimensions).shape) for dimensions in (1, 2)]
     [(100, 1), (400, 2)]

@@ -200,7 +200,7 @@ export function paintCurve(canvas, colours, { frames, at, lines, guide }) {
   const values = frames.flatMap(frame => lines.map(line => frame.scalars[line.name])).filter(Number.isFinite);
   if (!values.length) return;
   values.sort((a, b) => a - b); // the few highest, mostly of the first steps, may leave the picture
-  const low = Math.min(values[0], guide ?? Infinity), high = Math.max(values[Math.floor(0.97 * (values.length - 1))], guide ?? -Infinity, low + 1e-6);
+  const low = Math.min(values[0], guide ?? Infinity), high = Math.max(values[Math.floor(0.92 * (values.length - 1))], guide ?? -Infinity, low + 1e-6);
   const last = Math.max(1, frames.at(-1).step), left = 44, x = step => left + step / last * (width - left - 6), y = value => 6 + (high - value) / (high - low) * (height - 24);
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = colours.text;
