@@ -106,7 +106,7 @@ def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
     st.caption(plain(
         f"The {what} of “{run.title}”, with the codes of {len(plane.places)} {data['noun']}"
         f"{'' if flat else ', fainter the farther they lie from the plane'}. "
-        "Drag across it, or move with the arrow keys (with Shift in small steps); Enter pins a picture."
+        "Drag across it, or move with the arrow keys (with Shift in small steps); Enter pins a picture, Ctrl-Z takes back."
         f"{without_uncertainty(run)}"
     ))  # fmt: skip
     return told

@@ -31,7 +31,7 @@ class Plane {
     root.replaceChildren(this.head,
       element("div", { class: "split" },
         element("div", { class: "wide" }, this.pad.node, this.toggles, this.legend),
-        element("div", { class: "side" }, this.picture, this.readout, element("div", { class: "pair" }, this.pin, ...this.history.buttons), this.row)));
+        element("div", { class: "side" }, this.picture, this.readout, element("div", { class: "pair" }, this.pin, element("div", { class: "pair" }, ...this.history.buttons)), this.row)));
   }
 
   get place() {
