@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,9 @@ from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, guarded, plain
 from genlab.ui.pictures import show_images
 from genlab.ui.state import get_workspace, remember
+
+if TYPE_CHECKING:
+    from genlab.data.imageset import ImageSet
 
 NEIGHBOURS = 8
 MOST_IN_GALLERY = 200
@@ -49,15 +53,18 @@ def gallery(run: genlab.Run, numbers: np.ndarray, letting_go: str) -> None:
     more = f" (the first {MOST_IN_GALLERY} are shown)" if len(numbers) > MOST_IN_GALLERY else ""
     caption = f"The {len(numbers)} selected images of {images.title}{more}. {letting_go}"
     show_images(chosen, caption, key="selection", columns=math.ceil(math.sqrt(len(chosen))))
-    every = Images(np.asarray(images.images[numbers]))
-    names = [f"{number:06d}" for number in numbers]
     stem = file_stem(run, "selection")
     with st.container(horizontal=True):
-        offer(f"Download {len(numbers)} images (zip)", lambda: every.zip_bytes(names), f"{stem}.zip")
+        offer(f"Download {len(numbers)} images (zip)", lambda: zip_of(images, numbers), f"{stem}.zip")
         with st.popover("Make an image set", icon=":material/add_photo_alternate:"):
             _own_set(run, numbers)
     if made := st.session_state.pop("gathered", None):
         st.success(f"“{plain(made)}” is among the image sets now.", icon=":material/check_circle:")
+
+
+def zip_of(images: ImageSet, numbers: np.ndarray) -> bytes:
+    """Images of a set as an archive of PNGs; only now are they read, so that no session keeps them."""
+    return Images(np.asarray(images.images[numbers])).zip_bytes([f"{number:06d}" for number in numbers])
 
 
 @boundary()
