@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small import small
 from torch import Tensor
 
 import genlab
@@ -36,7 +37,6 @@ from genlab.core.events import EpochFinished
 from genlab.core.model import Model
 from genlab.core.parameters import describe
 from genlab.core.registry import PRESETS, find, models
-from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.data.loader import ArrayBatches, PairedBatches
 from genlab.training.loop import Training
@@ -44,19 +44,9 @@ from genlab.training.players import Minimiser
 
 NAMES = list(models())
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 100)]
+
+
 # networks small enough for a test; every other parameter keeps its default
-SMALL = {"hidden": 32, "latent_dim": 4, "width": 4, "components": 2, "noise_dim": 8, "critic_hidden": 16, "d": 4}
-
-
-def small(name: str, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3) -> Model:
-    seed_everything(0)
-    values = {}
-    for key, info in find(name).parameters.items():
-        if key in SMALL and info.type == "int":
-            values[key] = max(SMALL[key], int(info.minimum or 0))
-    return genlab.create(name, shape, classes, **values)
-
-
 @cache
 def taken(name: str) -> list[tuple[int, int, int]]:
     """The shapes that a model is built for; the others it refuses in words."""
