@@ -7,6 +7,7 @@ from genlab.core.model import Model
 from genlab.core.registry import find
 from genlab.core.seeding import seed_everything
 
+# networks small enough for a test; every other parameter keeps its default
 SMALL = {"hidden": 32, "latent_dim": 4, "width": 4, "components": 2, "noise_dim": 8, "critic_hidden": 16, "d": 4}
 
 

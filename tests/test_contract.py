@@ -46,7 +46,6 @@ NAMES = list(models())
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 100)]
 
 
-# networks small enough for a test; every other parameter keeps its default
 @cache
 def taken(name: str) -> list[tuple[int, int, int]]:
     """The shapes that a model is built for; the others it refuses in words."""
