@@ -9,6 +9,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: test files run side by side
+LONG = (
+    "test_browser",
+    "test_tours",
+    "test_portable",
+    "test_explore_models",
+    "test_studies",
+    "test_contract",
+    "test_faults",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no worker begins one when the others have nothing left."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))
 
 
 @pytest.fixture(scope="session")
