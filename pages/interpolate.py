@@ -1,10 +1,11 @@
 import streamlit as st
 
 from genlab import ui
+from genlab.ui.explore_attributes import attributes
 from genlab.ui.explore_controls import explorable_run
 from genlab.ui.explore_plane import finger_plane
 from genlab.ui.explore_styles import style_mixing
-from genlab.ui.explore_walks import attributes, traversals, walk
+from genlab.ui.explore_walks import traversals, walk
 
 WAYS = {
     "Walk": walk,

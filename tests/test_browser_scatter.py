@@ -17,6 +17,7 @@ from test_travel import traveller
 import genlab
 from genlab.figures.images import Images
 from genlab.ui.components.scatter import name_of, unpacked
+from genlab.ui.explore_pick import parse_numbers
 
 RUN, LIMIT = "digits-plane", 500
 GROUND = ".st-key-map canvas[data-tool]"
@@ -145,6 +146,28 @@ def test_a_lasso_catches_just_the_points_inside(visit: Callable, projection) -> 
     legend = tab.locator(".entry .count").all_inner_texts()
     assert sum(int(entry.split(" of ")[0]) for entry in legend) == len(found)
     assert len(pictures(tab, "selection")) == 1
+
+
+def test_two_lassos_make_a_direction(visit: Callable, run: genlab.Run, projection) -> None:
+    tab = visit()
+    spots = places(tab, projection.points)
+    middle, groups = np.median(spots[:, 0]), []
+    for side, away in (("these", -1), ("minus those", 1)):
+        half = np.array([[0, -150], [120, -150], [120, 150], [0, 150]]) * [away, 1] + [
+            middle + 10 * away,
+            spots[:, 1].mean(),
+        ]
+        before = caught(tab, projection.indices)
+        draw(tab, np.rint(half), "Shift")
+        eventually(lambda: caught(tab, projection.indices) not in (set(), before), "the lasso catches points")  # noqa: B023
+        groups.append(sorted(caught(tab, projection.indices)))
+        at_rest(tab)
+        tab.get_by_role("button", name=f"Take as “{side}”").click()
+        tab.get_by_text(f"{len(groups[-1])} images as “{side.removeprefix('minus ')}”").wait_for()
+    tab.get_by_role("link", name="These minus those").click()
+    tab.get_by_text(f"mean code of these {len(groups[0])} images − mean code of those {len(groups[1])}").wait_for()
+    query = parse_qs(urlsplit(tab.url).query)
+    assert [parse_numbers(query[side][0], run.images.count, most=500) for side in ("these", "those")] == groups
 
 
 def test_what_is_caught_can_be_added_to_taken_out_and_taken_back(visit: Callable, projection) -> None:

@@ -21,6 +21,7 @@ from genlab.latent import TRIPLET_PRESETS
 from genlab.runs.directory import RunDirectory
 from genlab.ui import memory
 from genlab.ui.explore_compare import differences, short_names
+from genlab.ui.explore_gallery import _strip as strip
 from genlab.ui.explore_latent import _selected as selected
 from genlab.ui.explore_metrics import side_by_side, table
 from genlab.ui.explore_pick import parse_numbers
@@ -223,7 +224,40 @@ def test_attributes_need_classes(lab: genlab.Workspace) -> None:
     before = pictures(app)
     fine(app.slider(key="strength").set_value(2.0).run())
     assert pictures(app) != before
-    assert "has no classes" in visit("interpolate", run=lab.runs["unlabelled"].id, way="Attributes").info[0].value
+
+
+def test_attributes_of_two_selections_are_the_difference_of_their_mean_codes(lab: genlab.Workspace) -> None:
+    run = lab.runs["unlabelled"]
+    asked = {"run": run.id, "way": "Attributes"}
+    assert "Draw a lasso" in visit("interpolate", **asked).info[0].value
+    app = visit("interpolate", **asked, these="3, 8-10", those="20-22", edited="5")
+    assert "mean code of these 4 images − mean code of those 3" in captions(app)
+    codes = run.encode(Images(np.asarray(run.images.images[[3, 8, 9, 10, 20, 21, 22, 5]]))).mean
+    moved = codes[7] + np.linspace(-1, 1, 7)[:, None] * (codes[:4].mean(0) - codes[4:7].mean(0))
+    expected = Images(run.decode(moved).array, "")
+    assert f'src="{strip(expected)}"' in pictures(app)[0]
+    refused = app.text_input(key="these").set_value("99999").run()
+    assert "There is no image 99999" in refused.error[0].value
+
+
+def test_selections_are_taken_as_sides_and_taken_back(lab: genlab.Workspace) -> None:
+    def script(name: str) -> None:
+        import numpy as np
+
+        import genlab
+        from genlab.ui.explore_attributes import take_side
+
+        take_side(genlab.Workspace().runs[name], np.array([8, 3, 9, 10]))
+
+    app = fine(AppTest.from_function(script, args=("unlabelled",), default_timeout=60).run())
+    assert [button.key for button in app.button] == ["take-these", "take-those"]
+    fine(app.button(key="take-these").click().run())
+    assert "4 images as “these”" in app.caption[0].value
+    fine(app.button(key="take-those").click().run())
+    assert app.session_state["attribute-sides"][-1][1:] == ("those", "3, 8-10")
+    assert app.caption[0].value == "Taken so far: 4 images as “these”, 4 images as “those”."
+    fine(app.button(key="take-undo").click().run())
+    assert app.caption[0].value == "Taken so far: 4 images as “these”."
 
 
 def test_sliders_change_the_triplet(lab: genlab.Workspace) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 import genlab
 from genlab.figures.images import Images
+from genlab.ui.explore_attributes import take_side
 from genlab.ui.explore_controls import file_stem, offer
 from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import image_name
@@ -58,6 +59,8 @@ def gallery(run: genlab.Run, numbers: np.ndarray, letting_go: str) -> None:
         offer(f"Download {len(numbers)} images (zip)", lambda: zip_of(images, numbers), f"{stem}.zip")
         with st.popover("Make an image set", icon=":material/add_photo_alternate:"):
             _own_set(run, numbers)
+    if run.can("decodes"):
+        take_side(run, numbers)
     if made := st.session_state.pop("gathered", None):
         st.success(f"“{plain(made)}” is among the image sets now.", icon=":material/check_circle:")
 

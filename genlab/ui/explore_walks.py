@@ -1,4 +1,4 @@
-"""Walks between images: straight and along the sphere, one dimension at a time, and along attributes."""
+"""Walks between images: straight and along the sphere, and one dimension at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 import genlab
-from genlab.core.errors import BadInputError
 from genlab.figures import kl_bars
 from genlab.figures.images import Images
 from genlab.figures.video import REMEDY, ffmpeg
@@ -21,7 +20,6 @@ from genlab.ui.pictures import show_figure
 
 KINDS = {"lerp": "Straight line (lerp)", "slerp": "Along the sphere (slerp)"}
 MOST_POINTS = 6
-FOR_ATTRIBUTE = 500  # images of each class that its mean code is taken over
 
 
 @st.fragment
@@ -124,52 +122,3 @@ def traversals(run: genlab.Run) -> None:
         with st.expander("KL of every dimension", icon=":material/bar_chart:"):
             figure = kl_bars(found.kl[np.argsort(found.dimensions)])
             show_figure(figure, f"Mean KL of each dimension of “{run.title}”.", key="kl")
-
-
-@st.fragment
-@boundary()
-def attributes(run: genlab.Run) -> None:
-    """Codes moved along the difference of two classes' mean codes."""
-    images = run.images
-    if images.labels is None or len(images.class_names) < 2:
-        st.info(
-            f"“{images.title}” has no classes. Import images in sub-folders, one for each class, and train on them: "
-            "then the difference between two classes becomes a direction here.",
-            icon=":material/info:",
-        )
-        return
-    controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
-        names = list(images.class_names)
-        more = st.selectbox("Towards", names, index=len(names) - 1, key="towards", bind="query-params")
-        less = st.selectbox("Away from", names, index=0, key="away-from", bind="query-params")
-        strength = st.slider("Strength", 0.0, 3.0, 1.0, 0.1, key="strength", bind="query-params")
-        steps = st.slider("Images a row", 3, 11, 7, 2, key="steps-of-attribute", bind="query-params")
-        if more == less:
-            raise BadInputError("Choose two different classes; their difference is the direction.")
-        start = np.flatnonzero(images.labels == names.index(less))[:3].tolist() or [0]
-        chosen = choose_images(run, key="edited", start=start, most=6, label="Images to change")
-    with pictures, guarded("Decoding …"):
-        direction = run.attribute(_of_class(run, more), _of_class(run, less))
-        strengths = np.linspace(-strength, strength, steps)
-        edited = run.edit(chosen.images, direction, strengths.tolist())
-        caption = (
-            f"Each image's code plus s times (mean code of {more} − mean code of {less}), s from −{strength:g} to "
-            f"+{strength:g} in {steps} steps; the middle column is the plain reconstruction. Decoded by “{run.title}”."
-        )
-        strips = [edited[row * steps : (row + 1) * steps] for row in range(len(chosen.names))]
-        labelled_rows(strips, chosen.names, caption, key="attribute")
-        stem = file_stem(run, f"{more}-minus-{less}")
-        offer("Download PNG", lambda: edited.png_bytes(columns=steps), f"{stem}.png")
-
-
-def _of_class(run: genlab.Run, name: str) -> Images:
-    """Up to `FOR_ATTRIBUTE` training images of a class."""
-    images = run.images
-    assert images.labels is not None
-    of_class = np.flatnonzero(images.labels == images.class_names.index(name))
-    training = np.intersect1d(of_class, images.splits["train"])
-    found = training if len(training) else of_class
-    if not len(found):
-        raise BadInputError(f"“{images.title}” has no image of class {name}; choose another class.")
-    return Images(np.asarray(images.images[found[:FOR_ATTRIBUTE]]))
