@@ -42,7 +42,9 @@ def mean_pairwise_distance(images: np.ndarray) -> float:
 def diversity(subject: Subject) -> Found:
     """Mean distance between samples, against that between as many images."""
     count = min(MOST, max(2, len(subject.images)))
-    some = np.random.default_rng(subject.seed).permutation(len(subject.images))[:count]  # sets are often sorted by class
+    some = np.random.default_rng(subject.seed).permutation(len(subject.images))[
+        :count
+    ]  # sets are often sorted by class
     baselines: Mapping[str, float] = {"images": mean_pairwise_distance(subject.images[some])}
     return Found(mean_pairwise_distance(subject.samples(count)), count, baselines)
 
