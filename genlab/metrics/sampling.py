@@ -42,10 +42,8 @@ def mean_pairwise_distance(images: np.ndarray) -> float:
 def diversity(subject: Subject) -> Found:
     """Mean distance between samples, against that between as many images."""
     count = min(MOST, max(2, len(subject.images)))
-    some = np.random.default_rng(subject.seed).permutation(len(subject.images))[
-        :count
-    ]  # sets are often sorted by class
-    baselines: Mapping[str, float] = {"images": mean_pairwise_distance(subject.images[some])}
+    order = np.random.default_rng(subject.seed).permutation(len(subject.images))  # sets are often sorted by class
+    baselines: Mapping[str, float] = {"images": mean_pairwise_distance(subject.images[order[:count]])}
     return Found(mean_pairwise_distance(subject.samples(count)), count, baselines)
 
 
