@@ -211,7 +211,7 @@ def test_a_shade_has_the_numbers_of_python_its_colours_and_its_legend(
     linked.locator(f"{VIEW} .here").get_by_text(f"{title}: {here:#.2g} {unit}").wait_for()
     linked.get_by_role("button", name=title).click()
     linked.locator(f"{VIEW}[data-shade='']").wait_for()
-    eventually(lambda: "shade=" not in linked.url, "the address lets go of the shade")
+    eventually(lambda: "shade=" not in linked.evaluate("location.href"), "the address lets go of the shade")
 
 
 # Touch ---------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,12 @@ def _killed_while_saving(run: Run, context: Any, chance: random.Random) -> bool:
     return any((run.directory / "checkpoints").glob(f".step-*.{child.pid}.tmp"))
 
 
-def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(lab: Workspace) -> None:
-    context = multiprocessing.get_context("fork")  # a worker that need not import PyTorch again
+def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(
+    lab: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # where the server of workers finds what it imports
+    context = multiprocessing.get_context("forkserver")  # workers of one that has PyTorch, and nothing of other tests
+    context.set_forkserver_preload(["tiny"])
     values = {"epochs": 60, "hidden": 256, "preview_every": 1000}
     whole, run = prepared(lab, name="whole", **values), prepared(lab, name="killed", **values)
     assert train(whole) == "finished"
