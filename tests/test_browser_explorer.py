@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import zipfile
@@ -53,15 +54,15 @@ def context(lab: Laboratory) -> Iterator[object]:
         chromium.close()
 
 
-@pytest.fixture
-def visit(lab: Laboratory, context, run: genlab.Run) -> Iterator[Callable]:
-    """Opens pages for one test; the view on each stands and has shown a picture."""
+@contextlib.contextmanager
+def opened_views(lab: Laboratory, context, view: str, **always: str) -> Iterator[Callable]:
+    """Opens pages with a view that stands and has shown a picture; in the end none of them has complained."""
     tabs = []
 
-    def opened(page: str, where: str = "browser", run: str = RUN, **query: str):
-        tab = lab.open(context, page, run=run, **query)
+    def opened(page: str, where: str = "browser", **query: str):
+        tab = lab.open(context, page, **{**always, **query})
         tabs.append(tab)
-        tab.locator(f"{VIEW}[data-where={where}][data-shown]").wait_for()
+        tab.locator(f"{view}[data-where='{where}'][data-shown]").wait_for()
         at_rest(tab)
         return tab
 
@@ -70,6 +71,13 @@ def visit(lab: Laboratory, context, run: genlab.Run) -> Iterator[Callable]:
         assert not tab.get_by_test_id("stException").count()
         assert not tab.get_by_text("did not start").count()
         tab.close()
+
+
+@pytest.fixture
+def visit(lab: Laboratory, context, run: genlab.Run) -> Iterator[Callable]:
+    """Opens pages for one test; the view on each stands and has shown a picture."""
+    with opened_views(lab, context, VIEW, run=RUN) as opened:
+        yield opened
 
 
 def inside(tab, ask: str):

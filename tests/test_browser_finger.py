@@ -11,7 +11,7 @@ import pytest
 import test_browser
 from scipy.ndimage import map_coordinates
 from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
-from test_browser_explorer import LISTENING, VIEW, finger, with_runtime
+from test_browser_explorer import LISTENING, VIEW, finger, opened_views, with_runtime
 
 import genlab
 from genlab.figures.palette import SEQUENTIAL
@@ -51,20 +51,8 @@ def context(lab: Laboratory) -> Iterator[object]:
 @pytest.fixture
 def visit(lab: Laboratory, context, runs: list[genlab.Run]) -> Iterator[Callable]:
     """Opens pages for one test; the view on each stands and has shown a picture."""
-    tabs = []
-
-    def opened(page: str, where: str = "browser", **query: str):
-        tab = lab.open(context, page, **query)
-        tabs.append(tab)
-        tab.locator(f"{VIEW}[data-where='{where}'][data-shown]").wait_for()
-        at_rest(tab)
-        return tab
-
-    yield opened
-    for tab in tabs:
-        assert not tab.get_by_test_id("stException").count()
-        assert not tab.get_by_text("did not start").count()
-        tab.close()
+    with opened_views(lab, context, VIEW) as opened:
+        yield opened
 
 
 def inside(tab, ask: str):

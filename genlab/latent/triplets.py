@@ -80,8 +80,10 @@ def sample_triplet_codes(
         u if given is None and u.dtype == codes.dtype else np.empty_like(codes)  # our own draws are not needed again
         for given, u in zip((positive_draws, negative_draws), draws, strict=True)
     ]
-    fill = _fill_compiled if codes.size >= LARGE else _fill_in_blocks
-    fill(codes, sizes, middle, radii, towards, draws, outs)
+    fill = _fill_in_blocks
+    if codes.size >= LARGE:
+        from genlab.latent.triplet_kernel import fill_triplets as fill  # numba and its compiler take a second
+    fill(codes, sizes, middle, radii, towards, *draws, *outs)
     return _as(outs[0], mean), _as(outs[1], mean)
 
 
@@ -120,35 +122,21 @@ def _fill_in_blocks(
     middle: np.ndarray,
     radii: np.ndarray,
     towards: np.ndarray,
-    draws: list[np.ndarray],
-    outs: list[np.ndarray],
+    u: np.ndarray,
+    v: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
 ) -> None:
-    """Both sides of all triplets, in blocks of rows that stay in the processor's cache between operations."""
+    """What `fill_triplets` of `triplet_kernel` computes, in blocks of rows that stay in the processor's cache between operations."""
     rows_each = max(1, BLOCK // max(1, codes.shape[1]))
     for start in range(0, len(codes), rows_each):
         rows = slice(start, start + rows_each)
         inward = _inward(sizes[rows], codes[rows], middle)
-        for out, radius, toward_mean, u in zip(outs, radii, towards, draws, strict=True):
-            z = np.subtract(toward_mean, u[rows], out=out[rows])  # + where u ≤ p, and at a tie
+        for out, radius, toward_mean, draws in zip((positive, negative), radii, towards, (u, v), strict=True):
+            z = np.subtract(toward_mean, draws[rows], out=out[rows])  # + where u ≤ p, and at a tie
             np.copysign(radius, z, out=z)
             z *= inward
             z += codes[rows]
-
-
-def _fill_compiled(
-    codes: np.ndarray,
-    sizes: np.ndarray,
-    middle: np.ndarray,
-    radii: np.ndarray,
-    towards: np.ndarray,
-    draws: list[np.ndarray],
-    outs: list[np.ndarray],
-) -> None:
-    """The same numbers to the bit from one compiled pass."""
-    from genlab.latent.triplet_kernel import fill_triplets  # numba and its compiler take a second
-
-    (u, v), (positive, negative) = draws, outs
-    fill_triplets(codes, sizes, middle, radii, towards, u, v, positive, negative)
 
 
 def _check_shapes(mean: np.ndarray, log_var: np.ndarray, global_mean: np.ndarray, *draws: np.ndarray) -> None:
