@@ -6,6 +6,7 @@ by Euclidean distance with codes moved by averages, straight-through gradients, 
 - `quantiser_…`: the quantiser alone: forward, backward to its input, and the codes' update.
 - `step_…`: encoder, quantiser and decoder, forward and backward, fused Adam, and the codes' update; the prior is left out on
   both sides, since the library has none.
+- `floor_…`: the same step without any quantiser, against the library's: what no quantiser, however quick, could go below.
 - `with_prior_…`: the same two, but ours is the model's whole `training_step`, which trains the prior too.
 """
 
@@ -112,6 +113,20 @@ def their_step(model: Model, quantiser: VectorQuantize, images: Tensor) -> Work:
     return work
 
 
+def step_without(model: Model, images: Tensor) -> Work:
+    """The step of a network whose maps go to the decoder as they are."""
+    optimiser = adam(owned(model), 1e-3)
+
+    def work() -> None:
+        maps = model.to_code[0](model.encoder(images))
+        reconstruction = -bernoulli_log_likelihood(model.logits([maps]), images).mean()
+        optimiser.zero_grad()
+        reconstruction.backward()
+        optimiser.step()
+
+    return work
+
+
 def whole_step(model: Model, images: Tensor) -> Work:
     minimise = Minimiser(model.players())
     return lambda: model.training_step(Batch(images, None), Step(0, 0, 1), minimise) and None
@@ -126,6 +141,10 @@ def main() -> None:
         pairs = {
             f"quantiser_{size}": (our_quantiser(model_of(**values), maps), their_quantiser(theirs, maps)),
             f"step_{size}": (our_step(model_of(**values), images), their_step(model_of(**values), theirs, images)),
+            f"floor_{size}": (
+                step_without(model_of(**values), images),
+                their_step(model_of(**values), theirs, images),
+            ),
             f"with_prior_{size}": (
                 whole_step(model_of(**values), images),
                 their_step(model_of(**values), theirs, images),

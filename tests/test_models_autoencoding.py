@@ -19,8 +19,9 @@ from genlab.core.batch import Batch, Step
 from genlab.core.capabilities import capabilities
 from genlab.core.errors import BadInputError
 from genlab.core.model import Model
+from genlab.nn.dense import FEWEST, DenseByOneDNN
 from genlab.nn.importance import NormalLatent, importance_nll, iwae_bound
-from genlab.nn.likelihoods import corrupt
+from genlab.nn.likelihoods import bernoulli_log_likelihood, corrupt
 from genlab.nn.normal import DiagonalNormal
 from genlab.training.players import Minimiser, check_ownership
 
@@ -231,6 +232,34 @@ def test_likelihoods_equal_torch_distributions() -> None:
     binary = (images > 0.5).double()
     expected = -Bernoulli(model.decode(codes)).log_prob(binary).flatten(1).sum(1)
     torch.testing.assert_close(model.negative_log_likelihood(codes, binary), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_bernoulli_likelihood_stays_exact_where_a_probability_rounds_to_0_or_1(dtype: torch.dtype) -> None:
+    logits = torch.tensor(
+        [-1e4, -200.0, -85.0, -75.0, -30.0, -1.0, 0.0, 2.0, 30.0, 75.0, 85.0, 200.0, 1e4], dtype=dtype
+    )
+    for x in (0.0, 0.25, 1.0):
+        given = logits.clone().requires_grad_()
+        values = bernoulli_log_likelihood(given[:, None], torch.full_like(logits, x)[:, None])
+        exact = [x * at - max(at, 0.0) - math.log1p(math.exp(-abs(at))) for at in logits.tolist()]
+        torch.testing.assert_close(values, torch.tensor(exact, dtype=dtype))
+        (slope,) = torch.autograd.grad(values.sum(), given)  # x − σ(l)
+        torch.testing.assert_close(slope, x - torch.sigmoid(logits))
+
+
+def test_dense_layers_give_the_same_by_onednn_and_are_left_alone_where_a_gradient_is_wanted() -> None:
+    layer = torch.nn.Linear(50, 20)
+    rows = torch.randn(FEWEST, 50)
+    expected = rows.double() @ layer.weight.double().T + layer.bias.double()
+    with torch.no_grad(), DenseByOneDNN():
+        torch.testing.assert_close(layer(rows), expected.float(), atol=1e-5, rtol=1e-5)
+        assert torch.equal(layer(rows[:3]), torch.nn.functional.linear(rows[:3], layer.weight, layer.bias))
+        torch.testing.assert_close(layer.double()(rows.double()), expected)
+    layer.float()
+    with DenseByOneDNN():
+        layer(rows).sum().backward()
+    torch.testing.assert_close(layer.weight.grad, rows.sum(0).expand(20, -1), atol=1e-4, rtol=1e-5)
 
 
 def test_kl_equals_torch_distributions_and_monte_carlo() -> None:

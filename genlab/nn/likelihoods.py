@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+EXACT = 80.0  # logits above which log(1 + eˡ) is l to the last bit of a float64, and below which eˡ is a float32
 Corruption = Literal["none", "gaussian", "masking", "salt_and_pepper"]
 
 
 def bernoulli_log_likelihood(logits: Tensor, images: Tensor) -> Tensor:
-    """Σ x log p + (1 − x) log(1 − p) with p = σ(logits), in nats an image (N,).
+    """Σ x log p + (1 − x) log(1 − p) = Σ x·l − log(1 + eˡ) with l the logits and p = σ(l), in nats an image (N,).
 
     >>> round(bernoulli_log_likelihood(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2)).item() / math.log(0.5), 6)
     2.0
     """
-    losses = F.binary_cross_entropy_with_logits(logits.to(images.dtype), images, reduction="none")
-    return -losses.flatten(1).sum(1)
+    flat = logits.to(images.dtype).flatten(1)
+    return torch.linalg.vecdot(flat, images.flatten(1)) - F.softplus(flat, threshold=EXACT).sum(1)
 
 
 def gaussian_log_likelihood(means: Tensor, images: Tensor, sigma: float = 1.0) -> Tensor:

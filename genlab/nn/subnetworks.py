@@ -49,7 +49,8 @@ class SubNetworks(nn.Module):
         """Means and log-variances (N, count) of features (N, `features`)."""
         hidden = F.relu_(self.first(features)).view(len(features), self.count, -1)
         hidden = F.relu_(batched_linear(hidden, self.second_weight, self.second_bias))
-        mean, log_var = batched_linear(hidden, self.last_weight, self.last_bias).unbind(-1)
+        both = batched_linear(hidden, self.last_weight, self.last_bias).permute(2, 0, 1)
+        mean, log_var = both.contiguous()  # row by row: dense layers after it differentiate far slower by columns
         return mean, log_var
 
 
