@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: test files run side by side
 pytest.register_assert_rewrite("visiting")  # so that it says what went wrong
+pytest_plugins = ("browsing",)
 LONG = (
     "test_browser",
     "test_tours",

@@ -5,142 +5,42 @@ The tests of this file build on one another, in their order, in one laboratory b
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import psutil
 import pytest
+from browsing import Laboratory, at_rest, eventually, needs_chromium, pictures, visits
 
 import genlab
 from genlab.core.registry import find
 
-ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE = 60_000  # milliseconds: machines that test are often busy
 CLASSES = (0, 1, 7)
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
-
-
-class Laboratory:
-    """A server of this source tree with a home of its own, and the browser that visits it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.hosts: set[str] = set()
-        self.complaints: list[str] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        port = urlsplit(self.url).port
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app.py",
-            "--server.headless=true",
-            f"--server.port={port}",
-        ]
-        environment = {**os.environ, "GENLAB_HOME": str(home), "OMP_NUM_THREADS": "1"}
-        self.output = (home / "server.log").open("wb")
-        self.server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.output, stderr=subprocess.STDOUT)
-        eventually(self.healthy, "the server answers")
-
-    def healthy(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
-            return True
-        return False
-
-    def open(self, context, page: str, **query: str):
-        """A new tab; it writes down whom it talks to and what goes wrong in it."""
-        tab = context.new_page()
-        tab.set_default_timeout(PATIENCE)
-        tab.on(
-            "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme)
-        )
-        tab.on("websocket", lambda channel: self.hosts.add(urlsplit(channel.url).hostname))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        tab.on("console", self._heard)
-        asked = "&".join(f"{name}={value}" for name, value in query.items())
-        tab.goto(f"{self.url}/{page}?{asked}")
-        tab.get_by_role("heading", level=1).wait_for()
-        return tab
-
-    def _heard(self, message) -> None:
-        # Streamlit asks below a page's address first whether it is healthy; its own 404 there means nothing
-        if message.type == "error" and "/_stcore/" not in message.location["url"]:
-            self.complaints.append(f"{message.text} {message.location['url']}")
-
-    def close(self) -> None:
-        self.server.kill()
-        self.server.wait(10)
-        self.output.close()
-        for run in genlab.Workspace(self.home).runs:
-            if not run.shipped and run.state.pid and psutil.pid_exists(run.state.pid) and run.status == "running":
-                os.kill(run.state.pid, signal.SIGKILL)
-
-
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"it did not come true within {seconds:g} s that {what}"
-        time.sleep(0.1)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """One of its own: in the end its server is killed."""
     laboratory = Laboratory(tmp_path_factory.mktemp("laboratory"))
     yield laboratory
     laboratory.close()
 
 
 @pytest.fixture(scope="module")
-def browser(lab: Laboratory) -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-        chromium.close()
+def browser(chromium: Any) -> Any:
+    return chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
 
 
 @pytest.fixture
 def visit(lab: Laboratory, browser) -> Iterator[Callable]:
-    """Opens tabs for one test, and looks at each before it closes: no box of an error may stand there."""
-    tabs = []
-
-    def opened(page: str, **query: str):
-        tabs.append(lab.open(browser, page, **query))
-        return tabs[-1]
-
-    yield opened
-    for tab in tabs:
-        if not tab.is_closed():
-            assert not tab.get_by_test_id("stException").count()
-            assert not tab.get_by_text("Something unexpected went wrong").count()
-            tab.close()
+    with visits(lab, browser) as opened:
+        yield opened
 
 
 def digits_in_folders() -> bytes:
@@ -158,18 +58,6 @@ def digits_in_folders() -> bytes:
                 archive.writestr(f"{label}/{index:03d}.png", image.getvalue())
         archive.writestr("7/letter.png", b"Dear laboratory, this is no image.")
     return file.getvalue()
-
-
-def pictures(tab, key: str) -> list[str]:
-    """Addresses of the pictures in one part of a page, once they are there."""
-    images = tab.locator(f".st-key-pixels-{key} img")
-    images.first.wait_for()
-    return images.evaluate_all("images => images.map(image => image.src)")
-
-
-def at_rest(tab) -> None:
-    """Wait until the page has been drawn to its end."""
-    tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
 
 
 def changes(tab, key: str, before: list[str]) -> None:

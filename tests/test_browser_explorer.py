@@ -8,11 +8,11 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import test_browser
-from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
+from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pixels, visits
 
 import genlab
 from genlab.latent import TripletSettings, sample_triplet_codes
@@ -28,11 +28,8 @@ WebSocket.prototype.send = function (message) {  // the sidebar asks now and the
   return send.call(this, message);
 };"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+pytestmark = needs_chromium
 with_runtime = pytest.mark.skipif(not has_runtime(), reason="the runtime was not fetched, as npm was not there")
-
-
-lab = test_browser.lab  # a server and a home of its own for this file too
 
 
 @pytest.fixture(scope="module")
@@ -43,34 +40,24 @@ def run(lab: Laboratory) -> genlab.Run:
 
 
 @pytest.fixture(scope="module")
-def context(lab: Laboratory) -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        opened = chromium.new_context(viewport={"width": 1280, "height": 1600}, accept_downloads=True)
-        opened.add_init_script(LISTENING)
-        yield opened
-        chromium.close()
+def context(chromium: Any) -> Any:
+    opened = chromium.new_context(viewport={"width": 1280, "height": 1600}, accept_downloads=True)
+    opened.add_init_script(LISTENING)
+    return opened
 
 
 @contextlib.contextmanager
 def opened_views(lab: Laboratory, context, view: str, **always: str) -> Iterator[Callable]:
     """Opens pages with a view that stands and has shown a picture; in the end none of them has complained."""
-    tabs = []
+    with visits(lab, context) as visit:
 
-    def opened(page: str, where: str = "browser", **query: str):
-        tab = lab.open(context, page, **{**always, **query})
-        tabs.append(tab)
-        tab.locator(f"{view}[data-where='{where}'][data-shown]").wait_for()
-        at_rest(tab)
-        return tab
+        def opened(page: str, where: str = "browser", **query: str) -> Any:
+            tab = visit(page, **{**always, **query})
+            tab.locator(f"{view}[data-where='{where}'][data-shown]").wait_for()
+            at_rest(tab)
+            return tab
 
-    yield opened
-    for tab in tabs:
-        assert not tab.get_by_test_id("stException").count()
-        assert not tab.get_by_text("did not start").count()
-        tab.close()
+        yield opened
 
 
 @pytest.fixture
@@ -90,10 +77,8 @@ def shown(tab, run: genlab.Run) -> np.ndarray:
     eventually(
         lambda: inside(tab, "view.shown && view.shown.place.join() === view.place.join()"), "the picture is of now"
     )
-    bytes = np.array(inside(tab, "[...view.shown.pictures.bytes]")).reshape(*run.config.data.shape[1:], 4)
-    canvas = tab.locator(f"{VIEW} canvas.picture")
-    on_page = canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
-    assert bytes.ravel().tolist() == on_page
+    bytes = array(tab.locator(VIEW), "root.plane.shown.pictures.bytes").reshape(*run.config.data.shape[1:], 4)
+    np.testing.assert_array_equal(pixels(tab.locator(f"{VIEW} canvas.picture")), bytes)
     return bytes[..., : run.config.data.shape[0]].transpose(2, 0, 1)
 
 
@@ -268,10 +253,9 @@ def test_rings_draw_the_triplets_of_python_while_they_are_pulled(visit: Callable
         tab.mouse.move(x - pulled * radius, y, steps=4)
         expected = round(0.3 * pulled, 2)
         tab.locator(f"{VIEW}[data-shown='0:0.15,{expected:g}']").wait_for()
-        bytes = np.array(tab.locator(VIEW).evaluate("(root) => [...root.rings.pictures.bytes]")).reshape(9, 28, 28, 4)
         found = run.triplets(images, TripletSettings(negative_radius=expected), seed=2, draws=4)
         mine = np.concatenate([found.reconstructions.array[:1], found.positives.array[:4], found.negatives.array[:4]])
-        np.testing.assert_allclose(bytes[..., 0], mine[:, 0] * 255, rtol=0, atol=2)
+        np.testing.assert_allclose(first_channels(tab, "rings.pictures", 9), mine[:, 0] * 255, rtol=0, atol=2)
     assert tab.evaluate("window.told") == told
     tab.mouse.up()
     tab.wait_for_url(re.compile("negative_radius=0.39"))
@@ -284,8 +268,7 @@ def test_rings_draw_the_triplets_of_python_while_they_are_pulled(visit: Callable
 
 def first_channels(tab, ask: str, count: int) -> np.ndarray:
     """The first channel (count, H, W) of pictures that a view holds."""
-    bytes = tab.locator(VIEW).evaluate(f"(root) => [...root.{ask}.bytes]")
-    return np.array(bytes).reshape(count, 28, 28, 4)[..., 0]
+    return array(tab.locator(VIEW), f"root.{ask}.bytes").reshape(count, 28, 28, 4)[..., 0]
 
 
 @with_runtime

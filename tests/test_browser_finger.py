@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
-import test_browser
+from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pixels
 from scipy.ndimage import map_coordinates
-from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
-from test_browser_explorer import LISTENING, VIEW, finger, opened_views, with_runtime
+from test_browser_explorer import LISTENING, VIEW, finger, first_channels, opened_views, with_runtime
 
 import genlab
 from genlab.figures.palette import SEQUENTIAL
@@ -22,10 +22,7 @@ PLANE = "digits-plane"
 SHARING = ("digits-vae", "digits-soft-intro-vae", "digits-ava5")
 OTHER = "digits-dcgan"
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
-
-
-lab = test_browser.lab  # a server and a home of its own for this file too
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +34,10 @@ def runs(lab: Laboratory) -> list[genlab.Run]:
 
 
 @pytest.fixture(scope="module")
-def context(lab: Laboratory) -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        opened = chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True, has_touch=True)
-        opened.add_init_script(LISTENING)
-        yield opened
-        chromium.close()
+def context(chromium: Any) -> Any:
+    opened = chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True, has_touch=True)
+    opened.add_init_script(LISTENING)
+    return opened
 
 
 @pytest.fixture
@@ -81,10 +73,7 @@ def compared(*names: str) -> dict[str, str]:
 
 def cast(tab) -> np.ndarray:
     """Pictures (R, H, W) as they stand on the page, each of its own model."""
-    return np.array([
-        canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
-        for canvas in tab.locator(f"{VIEW} .cast canvas").all()
-    ]).reshape(-1, 28, 28, 4)[..., 0]  # fmt: skip
+    return np.array([pixels(canvas)[..., 0] for canvas in tab.locator(f"{VIEW} .cast canvas").all()])
 
 
 def shared_plane(runs: list[genlab.Run], seed: int = 0) -> LatentPlane:
@@ -181,7 +170,8 @@ def test_a_shade_has_the_numbers_of_python_its_colours_and_its_legend(
     tab.get_by_role("button", name=title).click()
     tab.locator(f"{VIEW}[data-shade='{shade}']").wait_for()
     tab.wait_for_url(re.compile(f"shade={shade}"))
-    np.testing.assert_allclose(inside(tab, "[...view.pad.layers.shade.values]"), values.ravel(), rtol=1e-5, atol=1e-6)
+    told = array(tab.locator(VIEW), "root.plane.pad.layers.shade.values")
+    np.testing.assert_allclose(told, values.ravel(), rtol=1e-5, atol=1e-6)
     most = np.quantile(values, 0.95)
     tab.locator(f"{VIEW} .scale").get_by_text(f"{most:#.2g} {unit}").wait_for()
     left, right, bottom, top = plane.extent
@@ -253,7 +243,7 @@ def test_a_touch_drags_across_the_plane_and_a_second_finger_does_not_disturb(
     hand.put(1, *spot(0.9, 0.9))
     hand.lift(1)
     assert shown_at(tab).tolist() == place.tolist()
-    picture = np.array(inside(tab, "[...view.shown.pictures.bytes]")).reshape(28, 28, 4)[..., 0]
+    picture = first_channels(tab, "plane.shown.pictures", 1)[0]
     np.testing.assert_allclose(picture, run.decode(place).array[0, 0] * 255, rtol=0, atol=2)
     hand.lift(0)
     tab.get_by_text("whose codes lie nearest to the place let go of").wait_for()

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import test_browser_explorer as explorer
-from test_browser import CHROMIUM, at_rest, eventually
+from browsing import at_rest, eventually, needs_chromium
 from test_browser_explorer import VIEW, first_channels, inside, shown, with_runtime
 
 import genlab
 from genlab.latent.triplets import TRIPLET_PRESETS
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+pytestmark = needs_chromium
 
-lab, run, context, visit = explorer.lab, explorer.run, explorer.context, explorer.visit
+run, context, visit = explorer.run, explorer.context, explorer.visit
 
 
 def button(tab, name: str):

@@ -6,12 +6,13 @@ import base64
 import io
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pictures, pixels, visits
 from matplotlib.path import Path as Outline
-from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually, pictures
 from test_travel import traveller
 
 import genlab
@@ -22,14 +23,7 @@ from genlab.ui.explore_pick import parse_numbers
 RUN, LIMIT = "digits-plane", 500
 GROUND = ".st-key-map canvas[data-tool]"
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    laboratory = Laboratory(tmp_path_factory.mktemp("laboratory"))
-    yield laboratory
-    laboratory.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -43,31 +37,22 @@ def projection(run: genlab.Run):
 
 
 @pytest.fixture(scope="module")
-def context(lab: Laboratory) -> Iterator[object]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True, has_touch=True)
-        chromium.close()
+def context(chromium: Any) -> Any:
+    return chromium.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True, has_touch=True)
 
 
 @pytest.fixture
 def visit(lab: Laboratory, context) -> Iterator[Callable]:
     """Opens the map in tabs for one test."""
-    tabs = []
+    with visits(lab, context) as visit:
 
-    def opened(**query: str):
-        tab = lab.open(context, "latent", **{"run": RUN, "limit": str(LIMIT), **query})
-        tabs.append(tab)
-        tab.locator(f"{GROUND}[data-painted='{LIMIT}'][data-sheet]").wait_for()
-        at_rest(tab)
-        return tab
+        def opened(**query: str) -> Any:
+            tab = visit("latent", **{"run": RUN, "limit": str(LIMIT), **query})
+            tab.locator(f"{GROUND}[data-painted='{LIMIT}'][data-sheet]").wait_for()
+            at_rest(tab)
+            return tab
 
-    yield opened
-    for tab in tabs:
-        assert not tab.get_by_test_id("stException").count()
-        tab.close()
+        yield opened
 
 
 def inside_of(tab, ask: str):
@@ -212,10 +197,7 @@ def test_the_pointer_shows_the_image_of_its_point(visit: Callable, run: genlab.R
         tab.mouse.move(*spots[row])
         number = int(projection.indices[row])
         card.get_by_text(f"image {number}", exact=True).wait_for()
-        shown = card.locator("canvas").evaluate(
-            "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
-        )
-        assert np.array_equal(np.array(shown).reshape(28, 28), run.images.images[number, 0])
+        assert np.array_equal(pixels(card.locator("canvas"))[..., 0], run.images.images[number, 0])
         assert card.locator(".value").inner_text() == run.images.class_names[run.images.labels[number]]
 
 
@@ -360,14 +342,18 @@ def test_a_picture_from_files_is_placed_by_tsne_too(visit: Callable, run: genlab
     assert np.allclose(at, run.place(laid_out, Images(run.images.images[[7]]))[0], rtol=1e-3, atol=1e-3)
 
 
+def spread(tab) -> np.ndarray:
+    """Where the points (N, 2) stand."""
+    return array(tab.locator(GROUND), "root.scatter.at").reshape(-1, 2)
+
+
 def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) -> None:
     run = traveller(genlab.Workspace(lab.home))
     history = run.history(run.project("pca", limit=LIMIT))
     tab = visit(run=run.id, time="true")
 
     def stands_at(frame: int) -> bool:
-        at = np.array(inside_of(tab, "[...map.at]")).reshape(-1, 2)
-        return np.allclose(at, history.frames[frame], atol=1e-4)
+        return np.allclose(spread(tab), history.frames[frame], atol=1e-4)
 
     tab.get_by_text("as it was after epoch 3 (step 30)").wait_for()
     assert stands_at(2)
@@ -385,7 +371,7 @@ def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) 
     eventually(lambda: pictures(tab, "moment-samples") == late, "the samples are the last ones again")
     linked = visit(run=run.id, time="true", step="10")
     linked.get_by_text("as it was after epoch 1 (step 10)").wait_for()
-    assert np.allclose(np.array(inside_of(linked, "[...map.at]")).reshape(-1, 2), history.frames[0], atol=1e-4)
+    assert np.allclose(spread(linked), history.frames[0], atol=1e-4)
 
 
 def test_a_tour_leads_through_the_pages_and_sets_them(lab: Laboratory, context) -> None:

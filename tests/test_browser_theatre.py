@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import test_browser
-from test_browser import CHROMIUM, FLAGS, Laboratory, at_rest, eventually
+from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pixels, visits
 
 from genlab.figures.palette import PALETTE
 from genlab.workspace.theatre import Theatre, scene
@@ -16,28 +15,32 @@ from genlab.workspace.theatre import Theatre, scene
 VIEW = ".genlab.toy"
 CANVAS = f"{VIEW} .square canvas"
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
-
-lab = test_browser.lab  # a server and a home of its own for this file too
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def visit(lab: Laboratory) -> Iterator[Callable]:
+def contexts(chromium: Any) -> dict[str, Any]:
+    window = {"width": 1280, "height": 1400}
+    return {wish: chromium.new_context(viewport=window, reduced_motion=wish) for wish in ("reduce", "no-preference")}
+
+
+@pytest.fixture
+def motion() -> str:
+    return "reduce"
+
+
+@pytest.fixture
+def visit(lab: Laboratory, contexts: dict[str, Any], motion: str) -> Iterator[Callable]:
     """Opens the theatre; `motion` is how much of it the visitor wants."""
-    from playwright.sync_api import sync_playwright
+    with visits(lab, contexts[motion]) as visit:
 
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-
-        def opened(motion: str = "reduce", **query: str) -> Any:
-            context = chromium.new_context(viewport={"width": 1280, "height": 1400}, reduced_motion=motion)
-            tab = lab.open(context, "theatre", **query)
+        def opened(**query: str) -> Any:
+            tab = visit("theatre", **query)
             tab.locator(VIEW).wait_for()
             at_rest(tab)
             return tab
 
         yield opened
-        chromium.close()
 
 
 def inside(tab: Any, ask: str) -> Any:
@@ -48,13 +51,15 @@ def inside(tab: Any, ask: str) -> Any:
 def drawn(tab: Any) -> np.ndarray:
     """Pixels (height, width, 3) of the square, once what it shows has been painted."""
     inside(tab, "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
-    ask = "c => [c.height, c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-    height, width, *pixels = tab.locator(CANVAS).evaluate(ask)
-    return np.array(pixels, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+    return pixels(tab.locator(CANVAS))[..., :3]
+
+
+def part(tab: Any, name: str, index: int) -> np.ndarray:
+    return array(tab.locator(VIEW), f"root.cloud.frames[{index}].parts.{name}.data")
 
 
 def samples(tab: Any, index: int) -> np.ndarray:
-    return np.array(inside(tab, f"[...view.frames[{index}].parts.samples.data]")).reshape(-1, 2)
+    return part(tab, "samples", index).reshape(-1, 2)
 
 
 def stepped(tab: Any, name: str, step: int) -> None:
@@ -70,8 +75,7 @@ def test_steps_draw_the_samples_of_the_engine(visit: Callable) -> None:
         stepped(tab, "Step both", step)
     frames = Theatre().play(scene("gan", "moons", seed=4), steps=3)
     np.testing.assert_array_equal(samples(tab, 3).astype(np.float32), frames.parts["samples"][-1])
-    field = inside(tab, "[...view.frames[3].parts.field.data]")
-    np.testing.assert_array_equal(field, frames.parts["field"][-1])
+    np.testing.assert_array_equal(part(tab, "field", 3), frames.parts["field"][-1])
     picture = drawn(tab)
     assert (picture != first).any(2).mean() > 0.01
     ink = np.array([int(PALETTE[1][at : at + 2], 16) for at in (1, 3, 5)])
@@ -85,7 +89,6 @@ def test_steps_draw_the_samples_of_the_engine(visit: Callable) -> None:
     tab.locator(f"{VIEW}[data-shown='3']").wait_for()
     assert inside(tab, "view.history") == "bbb"
     assert np.array_equal(drawn(tab), picture)
-    tab.context.close()
 
 
 def test_the_discriminator_alone_leaves_the_samples_where_they_are(visit: Callable) -> None:
@@ -113,7 +116,6 @@ def test_the_discriminator_alone_leaves_the_samples_where_they_are(visit: Callab
     tab.get_by_role("button", name="Undo").click()
     tab.locator(f"{VIEW}[data-shown='1']").wait_for()
     assert inside(tab, "[view.history, view.frames.length]") == ["bddg", 5]
-    tab.context.close()
 
 
 def test_between_two_steps_the_discriminator_moves_first(visit: Callable) -> None:
@@ -132,12 +134,12 @@ def test_between_two_steps_the_discriminator_moves_first(visit: Callable) -> Non
     )
     np.testing.assert_allclose(seen[:, 0], [field.mean(), field[1], field[1]], rtol=1e-6)
     np.testing.assert_allclose(seen[:, 1], [place[0], place[0], place.mean()], rtol=1e-6)
-    tab.context.close()
 
 
+@pytest.mark.parametrize("motion", ["no-preference"])
 @pytest.mark.parametrize("model", ["vae", "realnvp", "gmm"])
 def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
-    tab = visit("no-preference", model=model, cloud="spiral")
+    tab = visit(model=model, cloud="spiral")
     eventually(lambda: inside(tab, "view.frames.length") > 12 and inside(tab, "view.at") > 1, "it plays")
     tab.locator(CANVAS).focus()
     tab.keyboard.press("Space")
@@ -151,7 +153,6 @@ def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
     assert codes.is_visible() == (model != "gmm")
     if model != "gmm":
         assert codes.evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)")
-    tab.context.close()
 
 
 def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
@@ -164,7 +165,7 @@ def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
     tab.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"], steps=12)
     tab.mouse.up()
     tab.locator(f"{VIEW}[data-shown='0']").wait_for()
-    points = np.array(inside(tab, "[...view.points]")).reshape(-1, 2)
+    points = array(tab.locator(VIEW), "root.cloud.points").reshape(-1, 2)
     assert len(points) == 1024
     np.testing.assert_allclose(points.mean(0), [0.5, 0.7], atol=0.02)
     assert points[:, 1].std() < 0.02
@@ -172,7 +173,6 @@ def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
     at_rest(tab)
     tab.get_by_role("button", name="Clear drawing").click()
     tab.get_by_text("Draw here with the pointer or a finger").wait_for()
-    tab.context.close()
 
 
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_browser import CHROMIUM, FLAGS, PATIENCE
+from browsing import PATIENCE, needs_chromium
 
 import genlab
 from genlab.cli import root
@@ -43,30 +44,26 @@ def served(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+@needs_chromium
 @pytest.mark.parametrize("alone", [False, True], ids=["folder", "file"])
 def test_an_exhibit_decodes_what_pytorch_decodes(
-    lab: genlab.Workspace, served: str, tmp_path: Path, alone: bool
+    lab: genlab.Workspace, chromium: Any, served: str, tmp_path: Path, alone: bool
 ) -> None:
     """A folder through a server of files; a file as it lies on the disk, in a browser without a network."""
-    from playwright.sync_api import sync_playwright
-
     run = lab.runs["digits-vae"]
     corners = run.codes(run.images.tensor([0, 500, 1000]).numpy())
     written = run.exhibit(tmp_path / "shown" / "page.html" if alone else tmp_path / "shown", corners, ["a", "b", "c"])
     plane, asked, said = run.latent_plane(corners), set[str](), list[str]()
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        context = chromium.new_context(viewport={"width": 1000, "height": 900}, offline=alone)
-        tab = context.new_page()
-        tab.set_default_timeout(PATIENCE)
-        tab.on("request", lambda request: asked.add(request.url))
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(written.as_uri() if alone else served)
-        found = dragged(tab)
-        assert tab.get_by_role("heading").inner_text() == run.title
-        chromium.close()
+    context = chromium.new_context(viewport={"width": 1000, "height": 900}, offline=alone)
+    tab = context.new_page()
+    tab.set_default_timeout(PATIENCE)
+    tab.on("request", lambda request: asked.add(request.url))
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.goto(written.as_uri() if alone else served)
+    found = dragged(tab)
+    assert tab.get_by_role("heading").inner_text() == run.title
+    context.close()
     place, pixels = np.array(found[0]), np.array(found[1]).reshape(28, 28, 4)[..., 0]
     np.testing.assert_allclose(pixels, run.decode(plane.frame.codes(place)).array[0, 0] * 255, rtol=0, atol=2)
     assert place[0] > 0

@@ -1,0 +1,181 @@
+"""A laboratory in a real Chromium: the server, the browser, and how tests read what is drawn in it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+import pytest
+
+import genlab
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 60_000  # milliseconds: machines that test are often busy
+KINDS = {"Float32Array": "f4", "Float64Array": "f8", "Uint8Array": "u1", "Uint8ClampedArray": "u1"}
+
+needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+
+
+class Laboratory:
+    """A server of this source tree with a home of its own, and the browser that visits it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        port = urlsplit(self.url).port
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless=true",
+            f"--server.port={port}",
+        ]
+        environment = {**os.environ, "GENLAB_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        self.output = (home / "server.log").open("wb")
+        self.server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.output, stderr=subprocess.STDOUT)
+        eventually(self.healthy, "the server answers")
+
+    def healthy(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+            return True
+        return False
+
+    def open(self, context: Any, page: str, **query: str) -> Any:
+        """A new tab; it writes down whom it talks to and what goes wrong in it."""
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
+        tab.on(
+            "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme)
+        )
+        tab.on("websocket", lambda channel: self.hosts.add(urlsplit(channel.url).hostname))
+        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("console", self._heard)
+        asked = "&".join(f"{name}={value}" for name, value in query.items())
+        tab.goto(f"{self.url}/{page}?{asked}")
+        tab.get_by_role("heading", level=1).wait_for()
+        return tab
+
+    def _heard(self, message: Any) -> None:
+        # Streamlit asks below a page's address first whether it is healthy; its own 404 there means nothing
+        if message.type == "error" and "/_stcore/" not in message.location["url"]:
+            self.complaints.append(f"{message.text} {message.location['url']}")
+
+    def close(self) -> None:
+        self.server.kill()
+        self.server.wait(10)
+        self.output.close()
+        for run in genlab.Workspace(self.home).runs:
+            if not run.shipped and run.state.pid and psutil.pid_exists(run.state.pid) and run.status == "running":
+                os.kill(run.state.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """One server for all files of tests: starting one, and importing PyTorch in it, takes long."""
+    opened = Laboratory(tmp_path_factory.mktemp("laboratory"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def lab(laboratory: Laboratory) -> Laboratory:
+    """The shared laboratory; of whom was asked and what was said it keeps what belongs to this file."""
+    laboratory.hosts.clear()
+    laboratory.complaints.clear()
+    return laboratory
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser. It is not shared by files: beside Playwright's loop nothing else could use `asyncio.run`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@contextlib.contextmanager
+def visits(lab: Laboratory, context: Any) -> Iterator[Callable]:
+    """Opens tabs, and looks at each before it closes: no box of an error may stand there."""
+    tabs = []
+
+    def opened(page: str, **query: str) -> Any:
+        tabs.append(lab.open(context, page, **query))
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        if not tab.is_closed():
+            assert not tab.get_by_test_id("stException").count()
+            for said in ("Something unexpected went wrong", "did not start"):
+                assert not tab.get_by_text(said).count()
+            tab.close()
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"it did not come true within {seconds:g} s that {what}"
+        time.sleep(0.1)
+
+
+def at_rest(tab: Any) -> None:
+    """Wait until the page has been drawn to its end."""
+    tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
+
+
+def array(place: Any, ask: str) -> np.ndarray:
+    """A typed array of the page, `ask` of the element `root`, as bytes: as a list of numbers it would take seconds."""
+    read = f"""async root => {{
+        const found = await ({ask}), bytes = new Uint8Array(found.buffer, found.byteOffset, found.byteLength);
+        const carried = new FileReader();
+        carried.readAsDataURL(new Blob([bytes]));
+        await new Promise(done => {{ carried.onload = done; }});
+        return [found.constructor.name, carried.result];
+    }}"""
+    kind, text = place.evaluate(read)
+    return np.frombuffer(base64.b64decode(text.partition(",")[2]), KINDS[kind])
+
+
+def pixels(canvas: Any) -> np.ndarray:
+    """Bytes (H, W, 4) that stand on a canvas."""
+    ask = "root.getContext('2d').getImageData(0, 0, root.width, root.height).data"
+    return array(canvas, ask).reshape(-1, canvas.evaluate("canvas => canvas.width"), 4)
+
+
+def pictures(tab: Any, key: str) -> list[str]:
+    """Addresses of the pictures in one part of a page, once they are there."""
+    images = tab.locator(f".st-key-pixels-{key} img")
+    images.first.wait_for()
+    return images.evaluate_all("images => images.map(image => image.src)")
