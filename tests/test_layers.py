@@ -52,6 +52,22 @@ def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
     assert result.stdout.strip() == "[]"
 
 
+def test_a_step_of_training_does_not_import_the_compiler_of_pytorch() -> None:
+    code = """
+import sys, torch
+from genlab.nn.optimisers import SGD, RMSprop, adam
+weight = torch.nn.Parameter(torch.ones(2))
+for player in (SGD([weight], lr=0.1), RMSprop([weight], lr=0.1), adam([weight], 0.1)):
+    player.zero_grad()
+    weight.square().sum().backward()
+    player.step()
+    player.load_state_dict(player.state_dict())
+print("torch._dynamo" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
 def test_nothing_is_unpickled_and_no_host_is_named() -> None:
     for path in sorted((ROOT / "genlab").rglob("*.py")):
         text = path.read_text()

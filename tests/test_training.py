@@ -21,6 +21,7 @@ from genlab.core.seeding import aside, seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
 from genlab.data.loader import ArrayBatches
+from genlab.nn import optimisers
 from genlab.training.device import resolve_device, resolve_precision
 from genlab.training.loop import NotFiniteError, Training
 from genlab.training.players import Minimiser, check_ownership
@@ -269,3 +270,20 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     assert not torch.equal(order(0, 0), order(0, 1))
     assert not torch.equal(order(0, 0), order(1, 0))
     assert torch.equal(order(0, 0)[32:], order(0, 0, skip=2))
+
+
+@pytest.mark.parametrize(("name", "values"), [("AdamW", {"lr": 0.1, "weight_decay": 0.1, "fused": True}), ("RMSprop", {"lr": 0.1}), ("SGD", {"lr": 0.1})])  # fmt: skip
+def test_optimisers_move_as_those_of_pytorch(name: str, values: dict[str, float]) -> None:
+    weights = [torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0])) for _ in range(2)]
+    players = [getattr(module, name)([weight], **values) for module, weight in zip((optimisers, torch.optim), weights, strict=True)]  # fmt: skip
+    hooked: list[str] = []
+    players[0].register_step_post_hook(lambda player, *_: hooked.append(type(player).__name__))
+    for _ in range(3):
+        for weight, player in zip(weights, players, strict=True):
+            player.zero_grad()
+            weight.pow(4).sum().backward()
+            player.step()
+    assert torch.equal(*weights)
+    assert weights[0].requires_grad
+    assert hooked == [name] * 3
+    assert players[0].state_dict()["state"].keys() == players[1].state_dict()["state"].keys()

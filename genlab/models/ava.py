@@ -35,7 +35,7 @@ from genlab.nn.importance import NormalLatent
 from genlab.nn.likelihoods import gaussian_log_likelihood, squared_error
 from genlab.nn.networks import Architecture, image_decoder, image_features
 from genlab.nn.normal import DiagonalNormal
-from genlab.nn.optimisers import adam
+from genlab.nn.optimisers import SGD, adam
 
 
 class AVAParameters(Parameters):
@@ -148,7 +148,7 @@ class AVA(Model, Descends, NormalLatent):
         p, generative = self.p, {"encoder": self.encoder, "decoder": self.decoder}
         if p.rule != "autograd":
             everyone = {**generative, **self.critics}
-            return {name: torch.optim.SGD(net.parameters(), lr=p.rate) for name, net in everyone.items()}
+            return {name: SGD(net.parameters(), lr=p.rate) for name, net in everyone.items()}
         players = {name: adam(net.parameters(), p.learning_rate) for name, net in generative.items()}
         for name, critic in self.critics.items():
             players[name] = adam(critic.parameters(), p.critic_learning_rate, betas=(0.5, 0.999))

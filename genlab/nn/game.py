@@ -25,7 +25,7 @@ from genlab.nn.adversarial import (
 )
 from genlab.nn.ema import MovingAverage
 from genlab.nn.normal import StandardNormalPrior
-from genlab.nn.optimisers import adam
+from genlab.nn.optimisers import RMSprop, adam
 
 LOGARITHMIC = ("loss", ("minimax", "non_saturating"))  # the losses in which D is a probability
 GAME_SCALARS = {
@@ -153,7 +153,7 @@ class TwoPlayerGame(Descends, StandardNormalPrior):
     def stepping(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
         """The optimiser of one player."""
         if self.p.optimiser == "rmsprop":
-            return torch.optim.RMSprop(list(weights), lr=rate, foreach=True)
+            return RMSprop(list(weights), lr=rate, foreach=True)
         return adam(weights, rate, betas=(self.p.momentum, 0.999))
 
     def training_codes(self, count: int, labels: Tensor | None) -> Tensor:
