@@ -163,6 +163,18 @@ def test_the_time_and_the_ends_of_a_walk_are_taken_back(visit: Callable) -> None
     assert tab.locator(VIEW).evaluate("(root) => root.theatre.time") == pytest.approx(0.35)
     button(tab, "Redo").click()
     tab.locator(f"{VIEW}[data-shown='0.75']").wait_for()
+    tab.get_by_text("Pick from pictures").click()
+    picture = tab.locator(".thumbnails button").nth(5)
+    picture.click()
+
+    def chosen() -> tuple[str, str]:
+        return ends.input_value(), picture.get_attribute("aria-pressed")
+
+    eventually(lambda: chosen() == ("0, 500, 1000, 5", "true"), "a click chooses a picture")
+    tab.locator(".st-key-history-ends-undo").get_by_role("button").click()
+    eventually(lambda: chosen() == ("0, 500, 1000", "false"), "the choice is taken back")
+    tab.locator(".st-key-history-ends-redo").get_by_role("button").click()
+    eventually(lambda: chosen() == ("0, 500, 1000, 5", "true"), "and made again")
 
 
 def test_answers_that_were_overtaken_are_passed_over(visit: Callable) -> None:

@@ -178,11 +178,11 @@ def test_what_is_caught_can_be_added_to_taken_out_and_taken_back(visit: Callable
     eventually(lambda: caught(tab, numbers) == both, "one step back")
     tab.keyboard.press("Control+z")
     eventually(lambda: caught(tab, numbers) == first, "another step back")
-    tab.get_by_role("button", name="Redo the selection").click()
+    tab.get_by_role("button", name="Redo on the map").click()
     eventually(lambda: caught(tab, numbers) == both, "a step forth again")
     tab.keyboard.press("Control+Shift+z")
     eventually(lambda: caught(tab, numbers) < first, "and another")
-    assert tab.get_by_role("button", name="Redo the selection").is_disabled()
+    assert tab.get_by_role("button", name="Redo on the map").is_disabled()
     tab.locator(GROUND).press("Escape")
     eventually(lambda: not caught(tab, numbers), "nothing is selected")
     assert "chosen=" not in address(tab)
@@ -228,6 +228,9 @@ def test_classes_can_be_hidden_and_are_not_caught_then(visit: Callable, run: gen
     assert counts == {name: str((projection.labels == i).sum()) for i, name in enumerate(run.images.class_names)}
     entries.nth(3).click()
     assert entries.nth(3).get_attribute("aria-pressed") == "false"
+    for name, pressed in (("Undo on the map", "true"), ("Redo on the map", "false")):
+        tab.get_by_role("button", name=name).click()
+        assert entries.nth(3).get_attribute("aria-pressed") == pressed
     spots = places(tab, projection.points)
     low, high = spots.min(0) - 10, spots.max(0) + 10
     draw(tab, np.array([low, [high[0], low[1]], high, [low[0], high[1]]]), "Shift")
@@ -256,8 +259,29 @@ def test_keys_and_fingers_move_the_view(visit: Callable, context) -> None:
     touch("touchStart", -30, 30)
     touch("touchMove", -60, 60)
     touch("touchEnd")
-    assert inside_of(tab, "map.view.scale") == pytest.approx(2 * scale, rel=0.05)
+    pinched = inside_of(tab, "map.view.scale")
+    assert pinched == pytest.approx(2 * scale, rel=0.05)
     assert inside_of(tab, "map.chosen.indexOf(1)") == -1
+    eventually(lambda: not inside_of(tab, "map.history.waiting"), "the pinch is a gesture that has ended")
+    view = inside_of(tab, "map.view")
+    tab.mouse.move(*middle)
+    tab.mouse.down()
+    tab.mouse.move(*(middle + 40), steps=4)
+    tab.mouse.up()
+    moved = inside_of(tab, "map.view")
+    assert [moved["x"], moved["y"]] == pytest.approx([view["x"] - 40 / pinched, view["y"] + 40 / pinched])
+    for _ in range(3):
+        tab.mouse.wheel(0, -100)
+    eventually(lambda: inside_of(tab, "map.view.scale") > 1.5 * pinched, "the wheel zooms")
+    for before in (moved, view):  # three turns of the wheel are one gesture
+        tab.locator(GROUND).press("Control+z")
+        assert inside_of(tab, "map.view") == pytest.approx(before)
+    tab.get_by_role("button", name="Undo on the map").click()
+    assert inside_of(tab, "map.view.scale") == pytest.approx(scale)
+    assert tab.get_by_role("button", name="Undo on the map").is_disabled()  # the keys led back to where it began
+    for _ in range(2):
+        tab.keyboard.press("Control+Shift+z")
+    assert inside_of(tab, "map.view") == pytest.approx(moved)
 
 
 def test_pictures_take_the_place_of_dots(visit: Callable) -> None:
@@ -271,6 +295,12 @@ def test_pictures_take_the_place_of_dots(visit: Callable) -> None:
     size.focus()
     tab.keyboard.press("End")
     eventually(lambda: inside_of(tab, ask) > small, "larger ones still more")
+    for stands in ([True, 28], [False, 28]):
+        tab.keyboard.press("Control+z")
+        assert inside_of(tab, "[map.pictures, map.size]") == stands
+    eventually(lambda: "pictures=" not in address(tab) and inside_of(tab, ask) == dots, "dots again, and Python knows")
+    tab.keyboard.press("Control+y")
+    eventually(lambda: "pictures=28" in address(tab) and inside_of(tab, ask) == small, "and the small pictures again")
 
 
 def test_a_selection_becomes_an_image_set(visit: Callable, lab: Laboratory, projection) -> None:
@@ -364,6 +394,12 @@ def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) 
     tab.get_by_text("as it was after epoch 2 (step 20)").wait_for()
     eventually(lambda: pictures(tab, "moment-samples") != late, "the samples are those of the checkpoint")
     assert "step=20" in address(tab)
+    tab.keyboard.press("Control+z")
+    assert stands_at(2)
+    eventually(lambda: "step=30" in address(tab), "Python hears that the last checkpoint is back")
+    tab.keyboard.press("Control+Shift+z")
+    assert stands_at(1)
+    eventually(lambda: "step=20" in address(tab), "and that it stands before it again")
     cursor = tab.locator(".curve line").get_attribute("x1")
     tab.locator("[data-part=play]").click()
     eventually(lambda: stands_at(2), "the points arrive at the last checkpoint")

@@ -166,10 +166,17 @@ def test_a_run_is_watched_recorded_renamed_deleted_and_brought_back(home: Path) 
     app.text_input(key=f"name-{run.id}").set_value("Renamed").run()
     assert genlab.Workspace().runs[run.id].name == "Renamed"
     app.text_area(key=f"note-{run.id}").set_value("A first try.").run()
-    assert genlab.Workspace().runs[run.id].notes == "A first try."
-    for note in ("", "A first try."):
-        fine(app.button(key=f"note-before-{run.id}-undo").click().run())
-        assert genlab.Workspace().runs[run.id].notes == note
+    for way, name, note in (
+        ("undo", "Renamed", ""),
+        ("undo", "Small", ""),
+        ("redo", "Renamed", ""),
+        ("redo", "Renamed", "A first try."),
+    ):
+        fine(app.button(key=f"history-words-{run.id}-{way}").click().run())
+        found = genlab.Workspace().runs[run.id]
+        assert (found.name, found.notes) == (name, note)
+        assert app.text_input(key=f"name-{run.id}").value == name
+        assert not app.warning
     fine(app.button(key=f"delete-{run.id}").click().run())
     assert run.id not in genlab.Workspace().runs
     fine(app.button(key="deleted-run-undo").click().run())

@@ -26,7 +26,8 @@ from genlab.ui.explore_latent import _selected as selected
 from genlab.ui.explore_metrics import side_by_side, table
 from genlab.ui.explore_pick import parse_numbers
 from genlab.ui.explore_styles import mixing_table
-from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
+from genlab.ui.explore_triplets import SLIDERS, distance_rows, triplet_npz, triplet_zip
+from genlab.ui.undo import STEPS, History
 
 PAGES = ("sample", "latent", "interpolate", "triplets", "compare")
 TRAINED = {
@@ -37,6 +38,25 @@ TRAINED = {
     "styles": ("stylegan", {"width": 4, "latent_dim": 6, "epochs": 1}),
     "labels": ("cdcgan", {"width": 4, "latent_dim": 6, "epochs": 1}),
 }
+
+
+CONTROLS = {
+    "sample": ("bayes", {}),
+    "latent": ("plane", {"limit": 500}),
+    "interpolate": ("codes", {"ends": "3, 5, 8"}),
+    "interpolate Prior": ("game", {"way": "Plane"}),
+    "interpolate Traverse": ("codes", {"way": "Traverse"}),
+    "interpolate Attributes": ("codes", {"way": "Attributes"}),
+    "interpolate Selections": ("unlabelled", {"way": "Attributes", "these": "3", "those": "4"}),
+    "interpolate Mixing": ("styles", {"way": "Style mixing"}),
+    "triplets": ("codes", {"stochastic_radius": "per draw"}),
+    "likelihood": ("bayes", {}),
+    "likelihood Fill": ("bayes", {"ask": "Fill in", "part": "random"}),
+    "likelihood Class": ("bayes", {"ask": "Which class"}),
+    "compare": ("codes", {}),
+}
+# what shows another part of the page (the others stand beside it), or is taken back in the view beside it
+ELSEWHERE = {"way", "ask", "view", "space", *SLIDERS, "newcomer-camera", "newcomer-tone"}
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +404,95 @@ def test_numbers_of_images_are_read_or_refused() -> None:
         parse_numbers("1", 10, fewest=2)
     with pytest.raises(BadInputError, match="Choose 1 to 4 images"):
         parse_numbers("0-9", 10, most=4)
+
+
+def ways(app: AppTest, part: str) -> list[bool]:
+    """Whether one may go back and forth there; nothing where the buttons are not shown."""
+    keys = [f"history-{part}-{way}" for way in ("undo", "redo")]
+    return [not button.disabled for button in app.button if button.key in keys]
+
+
+def step(app: AppTest, part: str, way: str) -> AppTest:
+    return fine(app.button(key=f"history-{part}-{way}").click().run())
+
+
+@pytest.mark.parametrize("part", CONTROLS)
+def test_every_control_has_an_undo(lab: genlab.Workspace, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = set[str]()
+    monkeypatch.setattr(History, "note", lambda self, values: noted.update(values))
+    name, query = CONTROLS[part]
+    app = visit(part.split()[0], run=lab.runs[name].id, runs=[lab.runs["codes"].id, lab.runs["plane"].id], **query)
+    kinds = (
+        "slider",
+        "select_slider",
+        "selectbox",
+        "multiselect",
+        "number_input",
+        "text_input",
+        "toggle",
+        "radio",
+        "button_group",
+    )
+    keys = {widget.key for kind in kinds for widget in app.get(kind)}
+    aside = {key for key in keys if key.endswith(("-origin", "-class", "-page"))}  # ways of looking for images
+    assert keys - aside - ELSEWHERE <= noted
+    assert not [button.key for button in app.button if button.key.endswith(("-undo", "-redo"))]
+
+
+def test_what_was_set_is_taken_back_and_done_again(lab: genlab.Workspace) -> None:
+    app = visit("sample", run=lab.runs["codes"].id, temperature=0.5)
+    assert ways(app, "sample") == []
+    seen = [pictures(app)]
+    for key, value in (("count", 4), ("temperature", 1.5)):
+        fine(app.slider(key=key).set_value(value).run())
+        seen.append(pictures(app))
+    fine(app.button(key="seed-next").click().run())
+    seen.append(pictures(app))
+    for back in (2, 1, 0):
+        step(app, "sample", "undo")
+        assert pictures(app) == seen[back]
+        assert ways(app, "sample") == [back > 0, True]
+    assert [app.slider(key=key).value for key in ("count", "temperature")] == [36, 0.5]
+    step(app, "sample", "redo")
+    assert pictures(app) == seen[1]
+    fine(app.toggle(key="sweep").set_value(True).run())
+    assert ways(app, "sample") == [True, False]  # after another change there is nothing to be done again
+    assert app.query_params["temperature"] == "0.5"
+
+
+def test_chosen_images_are_taken_back_even_where_they_cannot_be_used(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id, ends="3, 5")
+    field = app.text_input(key="ends")
+    before = pictures(app)
+    assert "There is no image 99999" in field.set_value("3, 99999").run().error[0].value
+    step(app, "ends", "undo")
+    assert (app.text_input(key="ends").value, pictures(app)) == ("3, 5", before)
+    same = visit("interpolate", run=lab.runs["codes"].id, way="Attributes")
+    refused = same.selectbox(key="towards").set_value("0").run()
+    assert "two different classes" in refused.error[0].value
+    assert "mean code of 9 − mean code of 0" in captions(step(same, "attributes", "undo"))
+
+
+def test_a_choice_of_runs_is_taken_back_and_other_runs_begin_anew(lab: genlab.Workspace) -> None:
+    first, second = (lab.runs[name].id for name in ("codes", "plane"))
+    app = visit("sample", run=first)
+    fine(app.slider(key="count").set_value(4).run())
+    fine(app.selectbox(key="choose-run").set_value(second).run())
+    assert ways(app, "sample") == []
+    step(app, "run", "undo")
+    assert app.query_params["run"] == first
+    assert "“codes”" in captions(app)
+    compared = visit("compare", runs=[first, second])
+    fine(compared.multiselect(key="compared").set_value([]).run())
+    assert compared.info[0].value == "Choose at least one run above."
+    assert step(compared, "compared", "undo").query_params["runs"] == [first, second]
+
+
+def test_no_more_steps_are_remembered_than_it_takes() -> None:
+    history = History("a run", {"seed": 0})
+    for seed in range(1, 2 * STEPS):
+        history.note({"seed": seed})
+    assert [values["seed"] for values in history.past] == list(range(STEPS - 1, 2 * STEPS - 1))
 
 
 def test_what_stays_is_spared_by_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,12 @@ from genlab.ui.explore_controls import file_stem, offer
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, parse_numbers
 from genlab.ui.messages import boundary, guarded
+from genlab.ui.undo import undoable
 
 MOST = 500  # images of each group that its mean code is taken over
 CHANGED = 3  # images to change that are proposed
 SIDES = {"these": "Take as “these”", "those": "Take as “minus those”"}
+CONTROLS = ("attribute-of", "towards", "away-from", *SIDES, "strength", "steps-of-attribute")
 KEPT = "attribute-sides"  # in the session: what was taken so far, the latest last
 
 
@@ -36,7 +38,7 @@ class Groups(NamedTuple):
 def attributes(run: genlab.Run) -> None:
     """Codes moved along the difference of two groups' mean codes, with a strength."""
     controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("attributes", *CONTROLS, of=run.id):
         groups = _groups(run)
         if groups is None:
             return

@@ -18,6 +18,7 @@ from genlab.ui.messages import boundary, empty_state, guarded
 from genlab.ui.pictures import show_figure
 from genlab.ui.run_curves import AXES, curves, points, terms_of
 from genlab.ui.state import get_workspace
+from genlab.ui.undo import undoable, undoable_row
 
 MOST = 8
 FIRST = 3  # runs shown before anybody chose
@@ -34,10 +35,11 @@ def choose_runs() -> list[genlab.Run]:
         )
         st.stop()
     wanted = [id for id in st.query_params.get_all("runs") if id in runs]
-    chosen = st.multiselect(
-        "Runs", list(runs), wanted or list(runs)[:FIRST], max_selections=MOST, key="compared",
-        format_func=lambda id: f"{runs[id].title} · {runs[id].config.data_title}", placeholder="Choose runs",
-    )  # fmt: skip
+    with undoable_row("compared", "compared", of=" ".join(runs)):
+        chosen = st.multiselect(
+            "Runs", list(runs), wanted or list(runs)[:FIRST], max_selections=MOST, key="compared",
+            format_func=lambda id: f"{runs[id].title} · {runs[id].config.data_title}", placeholder="Choose runs",
+        )  # fmt: skip
     if st.query_params.get_all("runs") != chosen:
         st.query_params["runs"] = chosen
     if not chosen:
@@ -100,13 +102,14 @@ def show_curves(runs: Sequence[genlab.Run]) -> None:
         empty_state("No numbers yet", "Curves appear with the first logged steps.", icon=":material/show_chart:")
         return
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-    shown = left.pills(
-        "Terms", terms, selection_mode="multi", default=terms[:1], key="terms", wrap=True, bind="query-params"
-    )
-    axis = middle.segmented_control(
-        "Over", list(AXES), default="step", format_func=AXES.__getitem__, key="axis", bind="query-params", required=True
-    )
-    with right:
+    with right, undoable("curves", "terms", "axis", "smoothing", "log", of=" ".join(terms)):
+        shown = left.pills(
+            "Terms", terms, selection_mode="multi", default=terms[:1], key="terms", wrap=True, bind="query-params"
+        )
+        axis = middle.segmented_control(
+            "Over", list(AXES), default="step", format_func=AXES.__getitem__, key="axis", bind="query-params",
+            required=True,
+        )  # fmt: skip
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="smoothing", bind="query-params")
         log = st.toggle("Log scale", key="log", bind="query-params")
     names = short_names(runs)
@@ -127,7 +130,8 @@ def show_curves(runs: Sequence[genlab.Run]) -> None:
 def same_noise(runs: Sequence[genlab.Run]) -> None:
     """Samples of every run from one seed."""
     able = [run for run in runs if run.can("samples")]
-    seed = seed_input(help="Runs with equally large codes get the very same noise.")
+    with undoable_row("noise", "seed"):
+        seed = seed_input(help="Runs with equally large codes get the very same noise.")
     if not able:
         st.info("None of these runs can draw images.", icon=":material/info:")
         return

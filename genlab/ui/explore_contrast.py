@@ -17,6 +17,7 @@ from genlab.ui.explore_likelihood import remembered
 from genlab.ui.explore_recognise import OTHER, QUERY, SAME, what_it_shows
 from genlab.ui.messages import boundary, empty_state, guarded, plain
 from genlab.ui.state import get_workspace
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.metrics.paired import Answers
@@ -50,14 +51,11 @@ def helped_or_hurt(run: genlab.Run) -> None:
         return
     st.markdown(NOTE)
     wanted = [id for id in st.query_params.get_all("against") if id in others] or list(others)[:1]
-    chosen = st.multiselect(
-        "Against",
-        list(others),
-        wanted,
-        max_selections=MOST,
-        key="against-runs",
-        format_func=lambda id: others[id].title,
-    )
+    with undoable_row("contrast", "against-runs", of=" ".join(others)):
+        chosen = st.multiselect(
+            "Against", list(others), wanted, max_selections=MOST, key="against-runs",
+            format_func=lambda id: others[id].title,
+        )  # fmt: skip
     if not chosen:
         st.info("Choose at least one run to compare with.", icon=":material/info:")
         return
@@ -70,12 +68,11 @@ def helped_or_hurt(run: genlab.Run) -> None:
         names = short_names(runs)
         pair = 1
         if len(runs) > 2:
-            pair = st.selectbox(
-                "Queries on which it disagrees with",
-                range(1, len(runs)),
-                format_func=names.__getitem__,
-                key="contrasted",
-            )
+            with undoable_row("contrasted", "contrasted", of=" ".join(chosen)):
+                pair = st.selectbox(
+                    "Queries on which it disagrees with", range(1, len(runs)), format_func=names.__getitem__,
+                    key="contrasted",
+                )  # fmt: skip
         _disagreements(runs, found, names, pair)
 
 

@@ -13,6 +13,7 @@ from genlab.ui.explore_controls import weights_of
 from genlab.ui.messages import boundary, plain
 from genlab.ui.navigation import page
 from genlab.ui.state import get_workspace
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.latent.radii import Hardness
@@ -45,9 +46,10 @@ def hardness(run: genlab.Run, chosen: Chosen, settings: TripletSettings, *, seed
         _nobody(run)
         return
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    by = left.selectbox(
-        "Semi-hard for", list(networks), format_func=networks.__getitem__, key="hard-for", bind="query-params"
-    )
+    with left, undoable_row("hardness", "hard-for", of=" ".join(networks)):
+        by = st.selectbox(
+            "Semi-hard for", list(networks), format_func=networks.__getitem__, key="hard-for", bind="query-params"
+        )
     each = max(draws, -(-COUNT // len(chosen.names)))
     with right, st.spinner("Asking the network …"):
         found = _shares(run, chosen, settings, str(by), seed, each)

@@ -19,6 +19,7 @@ from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcom
 from genlab.ui.explore_time import journey, moments, show_moment
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
+from genlab.ui.undo import undoable, undoable_row
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -41,7 +42,7 @@ ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
 @boundary()
 def latent_map(run: genlab.Run) -> None:
     """The controls, the map, and what a click or a selection on it leads to."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with undoable_row("projection", "method", "axes", "split", "limit", of=run.id):
         method = st.segmented_control(
             "Projection", list(METHODS), default="pca", format_func=METHODS.__getitem__, key="method", bind="query-params",
             required=True, width="content",
@@ -93,11 +94,13 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
     with st.container(key="wide-map"):
         left, detail = st.columns([7, 4], gap="medium")
     with left:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
-            own = newcomers(run, projection)
-            charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
-        history = None if charted else journey(run, projection)
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        with undoable("map", "colour", "plotly", "time", of=run.id, place=row):
+            with row:
+                name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
+                own = newcomers(run, projection)
+                charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
+            history = None if charted else journey(run, projection)
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
             f"of {run.images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
@@ -202,10 +205,11 @@ def _figure(run: genlab.Run, projection: Projection, name: str, own: Sequence[Ne
 
 def _typed(run: genlab.Run, projection: Projection) -> int:
     """The number of an image, typed where none is chosen on the map."""
-    return int(st.number_input(
-        "Image", 0, run.images.count - 1, int(projection.indices[0]), key="image", bind="query-params",
-        help="Click on a point, or type the number of an image.",
-    ))  # fmt: skip
+    with undoable_row("image", "image", of=run.id):
+        return int(st.number_input(
+            "Image", 0, run.images.count - 1, int(projection.indices[0]), key="image", bind="query-params",
+            help="Click on a point, or type the number of an image.",
+        ))  # fmt: skip
 
 
 def _share(projection: Projection) -> str:
@@ -256,9 +260,10 @@ def _selected(event: Mapping[str, Any] | None) -> list[int]:
 @boundary()
 def plane(run: genlab.Run) -> None:
     """The decoded plane of a latent space with two dimensions."""
-    left, right = st.columns(2)
-    span = left.slider("From −span to +span", 1.0, 6.0, 3.0, 0.5, key="span", bind="query-params")
-    steps = right.slider("Images a side", 5, 31, 15, 2, key="steps", bind="query-params")
+    with undoable("decoded-plane", "span", "steps", of=run.id):
+        left, right = st.columns(2)
+        span = left.slider("From −span to +span", 1.0, 6.0, 3.0, 0.5, key="span", bind="query-params")
+        steps = right.slider("Images a side", 5, 31, 15, 2, key="steps", bind="query-params")
     with guarded("Decoding the plane …"):
         images = run.plane(steps=steps, span=span)
         caption = f"What “{run.title}” decodes at {steps}x{steps} places of its two latent dimensions."

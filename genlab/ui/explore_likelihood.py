@@ -16,6 +16,7 @@ from genlab.ui.explore_pick import Chosen, choose_images, image_name, one_of_eac
 from genlab.ui.messages import boundary, empty_state, guarded
 from genlab.ui.pictures import show_figure
 from genlab.ui.state import get_workspace, title_of_set
+from genlab.ui.undo import undoable, undoable_row
 from genlab.workspace.likelihood import Part, share_below
 
 if TYPE_CHECKING:
@@ -51,15 +52,16 @@ def remembered(kind: str, run: genlab.Run, *settings: Any, compute: Any) -> Any:
 def how_probable(run: genlab.Run) -> None:
     """Histogram of the sets, the most and the least probable held-out images, and images of one's own."""
     left, middle, right = st.columns([3, 4, 3], vertical_alignment="bottom")
-    with left:
-        limit = int(st.select_slider("Images of each set", LIMITS, 500, key="scored", bind="query-params"))
-    with middle:
-        against = _other_set()
-    with right:
-        whole = st.toggle(
-            "Span the other set too", True, key="whole", bind="query-params", disabled=not against,
-            help="Off: the bins span training and held-out images, and what lies beyond is in the outermost bins.",
-        )  # fmt: skip
+    with undoable("likelihoods", "scored", "against", "whole", place=right):
+        with left:
+            limit = int(st.select_slider("Images of each set", LIMITS, 500, key="scored", bind="query-params"))
+        with middle:
+            against = _other_set()
+        with right:
+            whole = st.toggle(
+                "Span the other set too", True, key="whole", bind="query-params", disabled=not against,
+                help="Off: the bins span training and held-out images, and what lies beyond is in the outermost bins.",
+            )  # fmt: skip
     with guarded("Scoring images …"):
         scored = remembered(
             "scores", run, limit, against, compute=lambda: run.likelihood_sets(against or None, limit=limit)
@@ -168,7 +170,7 @@ def _asked(run: genlab.Run, scored: ScoredSets, chosen: Chosen) -> None:
 def fill_in(run: genlab.Run) -> None:
     """A part of images hidden, and what the run expects there."""
     controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("fill-in", "part", "hidden", "seed"):
         part = st.selectbox("Hide", get_args(Part), format_func=HIDING.__getitem__, key="part", bind="query-params")
         share = st.slider("How much", 0.05, 0.95, 0.5, 0.05, key="hidden", bind="query-params", format="percent")
         seed = seed_input(help="Which pixels are hidden at random.") if part == "random" else 0
@@ -204,7 +206,8 @@ def which_class(run: genlab.Run) -> None:
             link="train", label="Train one with classes",
         )  # fmt: skip
         return
-    limit = int(st.select_slider("Held-out images", LIMITS, 1000, key="classified", bind="query-params"))
+    with undoable_row("classes", "classified"):
+        limit = int(st.select_slider("Held-out images", LIMITS, 1000, key="classified", bind="query-params"))
     with guarded("Classifying …"):
         found: Confusion = remembered("confusions", run, limit, compute=lambda: run.confusion(limit=limit))
         total = int(found.counts.sum())
@@ -247,11 +250,11 @@ def confused(found: Confusion) -> tuple[int, int]:
 def _border(run: genlab.Run, start: tuple[int, int]) -> None:
     """The same model fitted in the plane of two principal axes: its regions, and the sigmoid of two classes."""
     names = list(run.config.data.class_names)
-    left, right = st.columns(2)
-    first = left.selectbox("Class", names, start[0], key="first", bind="query-params")
-    others = [name for name in names if name != first]
-    wanted = names[start[1]] if names[start[1]] != first else names[start[0]]
-    second = right.selectbox("Against", others, others.index(wanted), key="second", bind="query-params")
+    with undoable_row("border", "first", "second", of=run.id):
+        first = st.selectbox("Class", names, start[0], key="first", bind="query-params")
+        others = [name for name in names if name != first]
+        wanted = names[start[1]] if names[start[1]] != first else names[start[0]]
+        second = st.selectbox("Against", others, others.index(wanted), key="second", bind="query-params")
     with guarded("Fitting in the plane …"):
         found: Boundary = remembered("borders", run, compute=lambda: run.boundary())
         pair = names.index(str(first)), names.index(str(second))

@@ -16,6 +16,7 @@ from genlab.ui.explore_gallery import labelled_images, page_grey
 from genlab.ui.explore_likelihood import remembered
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
+from genlab.ui.undo import undoable, undoable_row
 
 if TYPE_CHECKING:
     from genlab.metrics import Measurement
@@ -41,8 +42,9 @@ def _remembered() -> dict[tuple[Any, ...], Measured]:
 def metrics_table(runs: Sequence[genlab.Run]) -> None:
     """A button that measures, the table and chart of what was measured, and samples beside training images."""
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
-    limit = int(left.select_slider("Images to measure on", LIMITS, 300, key="measured", bind="query-params"))
-    features = _choose_features(middle)
+    with undoable("metrics", "measured", "features", place=middle):
+        limit = int(left.select_slider("Images to measure on", LIMITS, 300, key="measured", bind="query-params"))
+        features = _choose_features(middle)
     keys = [(weights_of(run), limit, features) for run in runs]
     known = _remembered()
     missing = [(run, key) for run, key in zip(runs, keys, strict=True) if key not in known]
@@ -131,7 +133,8 @@ def _table(found: dict[str, Measured], runs: Sequence[genlab.Run], limit: int) -
 def _chart(found: dict[str, Measured]) -> None:
     """One metric as bars, with all its baselines."""
     every = {name: m for measured in found.values() for name, m in measured.items()}
-    name = st.selectbox("Chart of", list(every), format_func=lambda name: every[name].title, key="metric")
+    with undoable_row("metric", "metric", of=" ".join(every)):
+        name = st.selectbox("Chart of", list(every), format_func=lambda name: every[name].title, key="metric")
     having = {run: measured[name] for run, measured in found.items() if name in measured}
     example = next(iter(having.values()))
     figure = metric_bars(
@@ -154,7 +157,8 @@ def _memorised(runs: Sequence[genlab.Run]) -> None:
         return
     st.markdown("#### Memorised or invented")
     names = dict(zip(short_names(runs), runs, strict=True))
-    name = st.selectbox("Samples of", list(names), key="memorised-of") if len(runs) > 1 else next(iter(names))
+    with undoable_row("memorised", "memorised-of", of=" ".join(names)):
+        name = st.selectbox("Samples of", list(names), key="memorised-of") if len(runs) > 1 else next(iter(names))
     run = names[name]
     with guarded("Looking for the nearest training images …"):
         found = remembered("memorised", run, compute=lambda: run.memorised())

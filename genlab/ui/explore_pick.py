@@ -14,6 +14,7 @@ from genlab.core.errors import BadInputError
 from genlab.core.shapes import Shape
 from genlab.figures.images import Images
 from genlab.ui.explore_gallery import data_url
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.data.imageset import ImageSet
@@ -125,13 +126,11 @@ def parse_numbers(text: str, count: int, *, fewest: int = 1, most: int = 8) -> l
 
 def _numbers(images: ImageSet, key: str, start: Sequence[int], fewest: int, most: int, label: str) -> np.ndarray:
     default = ", ".join(str(min(number, images.count - 1)) for number in start)
-    text = st.text_input(
-        f"{label} (numbers)",
-        default,
-        key=key,
-        bind="query-params",
-        help=f"{fewest} to {most} numbers from 0 to {images.count - 1}, such as 3, 8 or 3-6; or click on pictures below.",
-    )
+    with undoable_row(key, key, of=images.hash):
+        text = st.text_input(
+            f"{label} (numbers)", default, key=key, bind="query-params",
+            help=f"{fewest} to {most} numbers from 0 to {images.count - 1}, such as 3, 8 or 3-6; or click on pictures below.",
+        )  # fmt: skip
     with st.expander("Pick from pictures", icon=":material/grid_view:"):
         _browser(images, key, text, most)
     return np.array(parse_numbers(text, images.count, fewest=fewest, most=most))

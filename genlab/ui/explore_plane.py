@@ -23,6 +23,7 @@ from genlab.ui.explore_pick import choose_images, image_name, one_of_each
 from genlab.ui.explore_shades import shades_to_show, without_uncertainty
 from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import LARGEST, decoder_addresses, has_runtime
+from genlab.ui.undo import undoable_row
 from genlab.workspace.exhibit import view_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _corners(run: genlab.Run) -> tuple[np.ndarray, list[str]]:
 
 def through_draws(run: genlab.Run, key: str) -> tuple[np.ndarray, list[str]]:
     """Three draws from the prior to lay a plane through, from a seed on that the person chooses, and what they are called."""
-    seed = seed_input(key, help="The plane goes through three draws from the prior, from this seed on.")
+    with undoable_row(key, key):
+        seed = seed_input(key, help="The plane goes through three draws from the prior, from this seed on.")
     seeds = range(seed, seed + 3)
     return np.concatenate([run.codes(one) for one in seeds]), [f"draw {one}" for one in seeds]
 

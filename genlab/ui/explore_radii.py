@@ -15,6 +15,7 @@ from genlab.ui.explore_hardness import recognisers
 from genlab.ui.messages import boundary, plain
 from genlab.ui.pictures import show_figure
 from genlab.ui.state import get_workspace
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,14 +49,13 @@ def good_radii(run: genlab.Run) -> None:
     st.markdown(NOTE)
     networks = {PIXELS: PIXELS} | recognisers(run)
     left, middle, right = st.columns([4, 3, 3], vertical_alignment="bottom")
-    with left:
+    with middle, undoable_row("radii", "radii-by", "radii-count", of=" ".join(networks)):
         by = str(
-            st.selectbox(
+            left.selectbox(
                 "Semi-hard by the distances of", list(networks), format_func=networks.__getitem__, index=min(1, len(networks) - 1),
                 key="radii-by", help="A recognition run on images of the same size, or how well pixels correlate.",
             )
         )  # fmt: skip
-    with middle:
         count = int(st.select_slider("Anchors", COUNTS, 50, key="radii-count"))
     with right, st.container(horizontal=True):
         started = st.button("Search", icon=":material/grid_on:", type="primary", key="radii-search")

@@ -18,6 +18,7 @@ from genlab.ui.explore_likelihood import remembered
 from genlab.ui.explore_pick import Chosen, choose_images, image_name
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
+from genlab.ui.undo import undoable_row
 from genlab.workspace.analyse import held_out
 
 if TYPE_CHECKING:
@@ -38,12 +39,11 @@ def look_up(run: genlab.Run) -> None:
     """Queries, the gallery images that lie nearest, and what the threshold says of each."""
     controls, found = st.columns([2, 5], gap="large")
     with controls:
-        split = str(
-            st.selectbox(
+        with undoable_row("gallery", "gallery"):
+            split = str(st.selectbox(
                 "Gallery", list(GALLERIES), format_func=GALLERIES.__getitem__, key="gallery", bind="query-params",
                 help="What a query is compared with. Held-out images show things that the network has never seen.",
-            )
-        )  # fmt: skip
+            ))  # fmt: skip
         chosen = choose_images(run, key="queries", start=first_of_each(run.images), most=MOST, label="Queries")
     with found, guarded("Looking up …"):
         near = run.recognise(chosen.images, count=NEAREST, split=split, numbers=chosen.numbers)

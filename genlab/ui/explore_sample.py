@@ -11,6 +11,7 @@ from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import page_grey
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_picture
+from genlab.ui.undo import undoable
 
 MOST = 256
 SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -21,7 +22,7 @@ SWEEP = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 def sampler(run: genlab.Run) -> None:
     """The controls and the drawn images; only this part of the page runs again."""
     controls, picture = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("sample", "classes", "count", "temperature", "seed", "sweep", of=run.id):
         classes = _classes(run)
         label = "Images of each class" if classes else "Images"
         count = st.slider(label, 1, MOST, 8 if classes else 36, key="count", bind="query-params")

@@ -10,6 +10,7 @@ from genlab.figures.images import Images
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows, page_grey
 from genlab.ui.messages import boundary, guarded
+from genlab.ui.undo import undoable
 
 MOST_SOURCES = 8
 
@@ -19,7 +20,7 @@ MOST_SOURCES = 8
 def style_mixing(run: genlab.Run) -> None:
     """A table of coarse sources (rows) and fine sources (columns), and one pair at every level."""
     controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("styles", "level", "rows", "columns", "seed", of=run.id):
         levels = int(run.model().style_levels)  # type: ignore[arg-type]
         level = st.slider(
             "Level from which the column's style rules", 0, levels, levels // 2, key="level", bind="query-params",

@@ -19,6 +19,7 @@ from genlab.ui.explore_plane import laid, linked_place, name_of, through_draws, 
 from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import decoder_addresses
 from genlab.ui.state import get_workspace
+from genlab.ui.undo import undoable_row
 from genlab.workspace.exhibit import view_of
 from genlab.workspace.together import Companions, companions
 
@@ -64,7 +65,9 @@ def _chosen(groups: list[list[genlab.Run]]) -> list[genlab.Run]:
     if len(groups) == 1:
         return groups[0]
     names = [f"{', '.join(short_names(group))} ({_dimensions(group[0])} dimensions)" for group in groups]
-    return groups[names.index(str(st.selectbox("Runs that share a prior", names, key="together", bind="query-params")))]
+    with undoable_row("together", "together", of=" ".join(names)):
+        chosen = st.selectbox("Runs that share a prior", names, key="together", bind="query-params")
+    return groups[names.index(str(chosen))]
 
 
 def _show(runs: Sequence[genlab.Run], plane: LatentPlane, names: list[str]) -> Any:

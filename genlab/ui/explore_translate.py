@@ -10,6 +10,7 @@ from genlab.ui.explore_controls import file_stem, offer
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.messages import boundary, guarded
+from genlab.ui.undo import undoable
 
 MOST = 12
 START = 8  # images that are shown before anybody chose
@@ -21,7 +22,8 @@ def translator(run: genlab.Run) -> None:
     """Images of either set, as of the other set, and there and back; only this part of the page runs again."""
     titles = [data.title for data in (run.config.data, run.config.second) if data]
     ways = {f"{source} → {target}": back for back, (source, target) in enumerate((titles, titles[::-1]))}
-    back = bool(ways[st.radio("Direction", list(ways), key="direction", horizontal=True)])
+    with undoable("translate", "direction", of=run.id):
+        back = bool(ways[st.radio("Direction", list(ways), key="direction", horizontal=True)])
     source, target = titles[::-1] if back else titles
     images = run.translates_from(back=back)
     key = "from-second" if back else "from-first"

@@ -29,11 +29,13 @@ from genlab.ui.explore_rings import rings
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
 from genlab.ui.pictures import show_figure
+from genlab.ui.undo import undoable
 
 if TYPE_CHECKING:
     from genlab.workspace.results import Projection, Triplets
 
 SLIDERS = ("positive_radius", "negative_radius", "positive_toward_mean", "negative_toward_mean")
+BESIDE_SLIDERS = ("step", "stochastic_radius", "radius_spread")
 MOST_ANCHORS = 12
 FEW = 6  # draws whose labels have room for a word
 BACKGROUND = 600  # images that show where the codes lie
@@ -64,7 +66,7 @@ def note() -> None:
 def triplet_lab(run: genlab.Run) -> None:
     """What is set now and then on the left; the sliders and the triplets they give on the right."""
     controls, live = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("triplets", "draws", "seed", *BESIDE_SLIDERS, of=run.id):
         chosen = choose_images(run, key="anchors", most=MOST_ANCHORS, label="Anchors")
         draws = st.slider("Draws of each anchor", 1, 16, 4, key="draws", bind="query-params")
         seed = seed_input()

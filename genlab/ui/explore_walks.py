@@ -17,6 +17,7 @@ from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.explore_theatre import board, theatre
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
+from genlab.ui.undo import undoable
 
 KINDS = {"lerp": "Straight line (lerp)", "slerp": "Along the sphere (slerp)"}
 MOST_POINTS = 6
@@ -27,7 +28,7 @@ MOST_POINTS = 6
 def walk(run: genlab.Run) -> None:
     """A path through two or more images or prior draws, both ways side by side."""
     controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("walk", "steps", "between", "draws", "seed", "closed", of=run.id):
         steps = st.slider("Images from one end to the next", 3, 24, 10, key="steps", bind="query-params")
         points, names, between = _points(run)
         closed = st.toggle("Back to the first", key="closed", bind="query-params") if len(points) > 2 else False
@@ -93,7 +94,7 @@ def _points(run: genlab.Run) -> tuple[Any, list[str], str]:
 def traversals(run: genlab.Run) -> None:
     """One code, one dimension moved at a time, the most used dimension first."""
     controls, pictures = st.columns([2, 5], gap="large")
-    with controls:
+    with controls, undoable("traversals", "shown", "span", "steps-of-dimension", "from-image", of=run.id):
         most = int(run.model().latent_dim)  # type: ignore[arg-type]
         shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown") if most > 1 else 1
         span = st.slider("From −span to +span", 0.5, 6.0, 3.0, 0.5, key="span", bind="query-params")

@@ -17,7 +17,8 @@ from genlab.ui.messages import boundary, plain
 from genlab.ui.navigation import page
 from genlab.ui.run_state import ACTIVE, progress_of, when
 from genlab.ui.run_watch import events_of
-from genlab.ui.state import choose, exchange, forget, get_workspace, remember
+from genlab.ui.state import choose, forget, get_workspace, remember
+from genlab.ui.undo import undoable
 
 EXPLORE = (
     ("samples", "sample", "Sample"),
@@ -143,24 +144,18 @@ def manage(run: genlab.Run) -> None:
 
 
 def _rename_and_note(run: genlab.Run) -> None:
-    name = st.text_input("Name", value=run.name, key=f"name-{run.id}", max_chars=120)
+    st.session_state.setdefault(f"note-{run.id}", run.notes)
+    with undoable(f"words-{run.id}", f"name-{run.id}", f"note-{run.id}"):
+        name = st.text_input("Name", value=run.name, key=f"name-{run.id}", max_chars=120)
+        note = st.text_area("Notes", key=f"note-{run.id}", placeholder="What this run was for …")
     if name.strip() and name.strip() != run.name:
         with boundary():
             run.rename(name.strip())
             st.rerun()
-    key, before = f"note-{run.id}", f"note-before-{run.id}"
-    st.session_state.setdefault(key, run.notes)
-    note = st.text_area("Notes", key=key, placeholder="What this run was for …")
     if note != run.notes:
         with boundary():
-            st.session_state[before] = run.notes
             run.note(note)
             st.toast("Noted.", icon=":material/edit_note:")
-    if st.session_state.get(before, note) != note:
-        st.button(
-            "Undo", key=f"{before}-undo", icon=":material/undo:", on_click=exchange, args=(key, before),
-            help="The note as it was before; once more brings this one back.",
-        )  # fmt: skip
 
 
 def take_in() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 import genlab
 from genlab.ui.messages import empty_state
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
@@ -85,7 +86,8 @@ def choose_run(
     titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data_title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
-    return able[choose(label, titles, key, help)]
+    with undoable_row(key, f"choose-{key}"):
+        return able[choose(label, titles, key, help)]
 
 
 def title_of_set(info: SetInfo) -> str:

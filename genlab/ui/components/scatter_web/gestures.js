@@ -14,7 +14,7 @@ function listen(scatter) {
   canvas.addEventListener("pointerdown", event => pressed(scatter, pointers, event));
   canvas.addEventListener("pointermove", event => moved(scatter, pointers, event));
   canvas.addEventListener("pointerup", event => released(scatter, pointers, event));
-  canvas.addEventListener("pointercancel", event => { pointers.delete(event.pointerId); scatter.drop(); });
+  canvas.addEventListener("pointercancel", event => { pointers.delete(event.pointerId); scatter.drop(); scatter.history.note(); });
   canvas.addEventListener("pointerleave", () => scatter.hover(-1));
   canvas.addEventListener("dblclick", () => scatter.fit());
   canvas.addEventListener("wheel", event => wheeled(scatter, event), { passive: false });
@@ -73,7 +73,8 @@ function released(scatter, pointers, event) {
   if (!gesture) return;
   const way = event.ctrlKey || event.metaKey ? "add" : event.altKey ? "remove" : "only";
   if (!gesture.travelled) clicked(scatter, place(scatter, event), way);
-  else if (gesture.tool !== "move" && outline.length >= 6) scatter.choose(scatter.enclosed(outline), way);
+  else if (gesture.tool === "move") scatter.history.note();
+  else if (outline.length >= 6) scatter.choose(scatter.enclosed(outline), way);
   scatter.drop();
 }
 

@@ -83,6 +83,7 @@ function tally(scatter) {
   part("pictures").ariaPressed = String(scatter.pictures);
   part("pictures").hidden = part("size").hidden = !scatter.sheet;
   part("size").disabled = !scatter.pictures;
+  if (scatter.shadow.activeElement?.disabled) scatter.overlay.focus({ preventScroll: true }); // so that keys are still heard
 }
 
 // The card beside the pointer: the picture of a point, its name and its value.

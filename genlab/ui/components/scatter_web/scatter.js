@@ -13,7 +13,7 @@ class Scatter {
     Object.assign(this, { tool: "move", pictures: false, size: 28, marks: [], outline: [], hovered: -1, moment: 0, turn: 0 });
     this.view = { x: 0, y: 0, scale: 1 };
     this.loaded = new Map();
-    this.history = new History({ read: () => packed(this.chosen), write: text => this.restore(text), changed: () => tally(this) });
+    this.history = new History({ read: () => this.standing(), write: standing => this.restore(standing), changed: () => tally(this) });
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(this.canvas.parentElement);
     listen(this);
@@ -35,9 +35,11 @@ class Scatter {
     this.symbols = data.symbols;
     if (!before || before.asked !== data.asked) this.begin(data.pictures);
     this.axes = data.axes;
-    if (!before || before.colours.title !== data.colours.title) this.hidden.clear();
+    const recoloured = !before || before.colours.title !== data.colours.title;
+    if (recoloured) this.hidden.clear();
     if (!same) { this.chosen = this.given(); this.history.begin(); this.hovered = -1; }
-    else if (before.asked !== data.asked) this.keep(this.given());
+    else if (recoloured) this.history.accept();
+    if (same && before.asked !== data.asked) this.keep(this.given());
     if (before && before.asked !== data.asked) { this.tellPictures(); this.report(); }
     this.colour();
     this.mark(data.marks);
@@ -110,7 +112,7 @@ class Scatter {
       this.view.scale = view.scale * (aim.scale / view.scale) ** share;
       this.repaint();
       if (time < 1) requestAnimationFrame(step);
-      else this.gliding = null;
+      else { this.gliding = null; this.history.accept(); }
     };
     requestAnimationFrame(step);
   }
@@ -128,6 +130,7 @@ class Scatter {
   arrive(frame) {
     this.playing = null;
     this.travel(frame);
+    this.history.note();
     this.tell("frame", frame);
   }
 
@@ -215,6 +218,7 @@ class Scatter {
     const already = others.every(other => this.hidden.has(other)) && !this.hidden.has(code);
     if (alone) this.hidden = new Set(already ? [] : others);
     else this.hidden.delete(code) || this.hidden.add(code);
+    this.history.note();
     this.colour();
     this.refresh();
   }
@@ -232,6 +236,7 @@ class Scatter {
   }
 
   tellPictures() {
+    this.history.note();
     this.tell("pictures", this.pictures ? this.size : 0);
   }
 
@@ -250,11 +255,29 @@ class Scatter {
     this.refresh();
   }
 
-  restore(text) {
-    this.chosen = unpacked(text, this.count);
-    this.arrange();
+  // What a gesture can change. The view is told from the one that shows all points, so that it means the same where the
+  // same images have another map, or the map another size.
+  standing() {
+    const { x, y, scale } = this.view, whole = this.fitting(this.at, []);
+    const view = { right: (x - whole.x) * whole.scale, up: (y - whole.y) * whole.scale, closer: scale / whole.scale };
+    return { chosen: packed(this.chosen), hidden: [...this.hidden], moment: this.moment, pictures: this.pictures, size: this.size, view };
+  }
+
+  // Back to what stood there once; Python hears of what it keeps of that.
+  restore({ chosen, hidden, moment, pictures, size, view }) {
+    const before = this.standing(), frame = Math.min(Math.round(moment), this.frames.length - 1);
+    this.gliding = this.playing = null;
+    Object.assign(this, { chosen: unpacked(chosen, this.count), hidden: new Set(hidden), pictures });
+    this.size = this.root.querySelector("[data-part=size]").value = size;
+    if (frame !== before.moment) this.travel(frame);
+    const whole = this.fitting(this.at, []);
+    this.view = { x: whole.x + view.right / whole.scale, y: whole.y + view.up / whole.scale, scale: whole.scale * view.closer };
+    this.history.accept();
+    this.colour();
     this.refresh();
-    this.report();
+    if (frame !== before.moment) this.tell("frame", frame);
+    if (chosen !== before.chosen) this.report();
+    if (pictures !== before.pictures || size !== before.size) this.tell("pictures", pictures ? size : 0);
   }
 
   report() {
@@ -312,8 +335,7 @@ class Scatter {
     this.gliding = null;
     this.view.x -= dx / this.view.scale;
     this.view.y += dy / this.view.scale;
-    this.hover(-1);
-    this.repaint();
+    this.moved();
   }
 
   zoom(factor, x = this.width / 2, y = this.height / 2) {
@@ -323,22 +345,29 @@ class Scatter {
     const [right, bottom] = this.placeOf(x, y);
     this.view.x += left - right;
     this.view.y += top - bottom;
+    this.moved();
+  }
+
+  // Whoever holds the map has not done with it; other ways to move it come in many small parts.
+  moved() {
+    if (!this.gesture) this.history.noteSoon();
     this.hover(-1);
     this.repaint();
   }
 
   // The view that shows all points and marks: one unit is as long across as upwards.
-  fitting(points) {
+  fitting(points, marks = this.data.marks) {
     let [left, right, bottom, top] = bounds(points);
-    for (const { x, y } of this.data.marks) { left = Math.min(left, x); right = Math.max(right, x); bottom = Math.min(bottom, y); top = Math.max(top, y); }
+    for (const { x, y } of marks) { left = Math.min(left, x); right = Math.max(right, x); bottom = Math.min(bottom, y); top = Math.max(top, y); }
     const scale = Math.min((this.width - 60) / (right - left || 1), (this.height - 76) / (top - bottom || 1));
     return { x: (left + right) / 2, y: (bottom + top) / 2 - 10 / scale, scale };
   }
 
-  fit(again = true) {
+  fit(asked = true) {
     if (!this.count || !this.width) return;
     this.view = this.fitting(this.at);
-    if (again) this.repaint();
+    if (asked) this.moved();
+    else this.history.accept();
   }
 
   radius() {
@@ -357,7 +386,9 @@ class Scatter {
     const first = !this.width;
     Object.assign(this, { width, height, ratio });
     for (const canvas of [this.canvas, this.overlay]) { canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio); }
-    first ? this.fit() : this.repaint();
+    if (first) this.fit(false);
+    else if (this.data) this.history.accept();
+    this.repaint();
     this.paint();
   }
 

@@ -1,6 +1,7 @@
 // What was done in a view and can be taken back, and what Python answers to it.
 
 const REMEMBERED = 60; // gestures
+const REST = 400; // milliseconds without another turn of the wheel that end a gesture
 
 export class History {
   // `read()` gives all that can be taken back, as plain data; `write(state)` puts it there again and tells Python of it;
@@ -17,8 +18,22 @@ export class History {
     this.changed();
   }
 
+  // What stands there now was no gesture, such as what moved by itself, and is not taken back alone.
+  accept() {
+    if (this.waiting) this.note();
+    this.now = this.read();
+  }
+
+  // A part of a gesture, such as a turn of the wheel: it has ended when no other part follows soon.
+  noteSoon() {
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.note(), REST);
+  }
+
   // A gesture has ended; one that changed nothing is none.
   note() {
+    clearTimeout(this.waiting);
+    this.waiting = null;
     const next = this.read();
     if (JSON.stringify(next) === JSON.stringify(this.now)) return;
     this.past = [...this.past, this.now].slice(-REMEMBERED);
@@ -28,17 +43,18 @@ export class History {
   }
 
   undo() {
-    this.step(this.past, this.future);
+    this.step("past", "future");
   }
 
   redo() {
-    this.step(this.future, this.past);
+    this.step("future", "past");
   }
 
   step(from, to) {
-    if (!from.length) return;
-    to.push(this.now);
-    this.now = from.pop();
+    if (this.waiting) this.note();
+    if (!this[from].length) return;
+    this[to].push(this.now);
+    this.now = this[from].pop();
     this.write(this.now);
     this.changed();
   }
