@@ -18,7 +18,7 @@ import genlab
 from genlab.latent import TripletSettings, sample_triplet_codes
 from genlab.latent.triplets import inward_steps, uniform_draws
 from genlab.latent.walks import lerp, slerp
-from genlab.ui.routes import has_runtime
+from genlab.ui.routes import has_runtime, web_address
 
 RUN = "digits-plane"
 VIEW = ".genlab"
@@ -65,6 +65,20 @@ def visit(lab: Laboratory, context, run: genlab.Run) -> Iterator[Callable]:
     """Opens pages for one test; the view on each stands and has shown a picture."""
     with opened_views(lab, context, VIEW, run=RUN) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def script(lab: Laboratory, context: Any) -> Iterator[Callable]:
+    """What an expression gives of `m`, one of the scripts, and of `given`: on a page with nothing else on it."""
+    tab = context.new_page()
+    tab.goto(f"{lab.url}/_stcore/health")
+
+    def told(module: str, body: str, given: object) -> Any:
+        address = f"{web_address()}{module}"
+        return tab.evaluate(f"async given => {{ const m = await import({address!r}); return {body}; }}", given)
+
+    yield told
+    tab.close()
 
 
 def inside(tab, ask: str):
@@ -185,29 +199,19 @@ def test_what_is_far_from_every_code_is_told_so(visit: Callable, run: genlab.Run
     tab.get_by_text("As near to real images as they are to one another.").wait_for()
 
 
-def script(tab, module: str, body: str, given: object):
-    """What a function of one of the scripts gives: `body` uses `m`, the module, and `given`."""
-    address = tab.evaluate(
-        "performance.getEntriesByType('resource').map(e => e.name).find(n => n.endsWith('/latent.mjs'))"
-    )
-    address = address.replace("latent.mjs", module)
-    return tab.evaluate(f"async given => {{ const m = await import({address!r}); return {body}; }}", given)
-
-
-def test_the_arithmetic_of_the_browser_is_that_of_python(visit: Callable, run: genlab.Run) -> None:
-    tab = visit("latent", where="browser" if has_runtime() else "server")
+def test_the_arithmetic_of_the_browser_is_that_of_python(script: Callable) -> None:
     rng = np.random.default_rng(4)
     a, b, t = rng.normal(size=9), rng.normal(size=9), np.linspace(0, 1, 5)
     opposite = [(a, -2 * a), (a, np.zeros(9)), (a, 3 * a), (a, b)]
     for start, end in opposite:
         for name, function in (("lerp", lerp), ("slerp", slerp)):
             given = {"a": start.tolist(), "b": end.tolist(), "t": t.tolist()}
-            found = script(tab, "latent.mjs", f"given.t.map(t => [...m.{name}(given.a, given.b, t)])", given)
+            found = script("latent.mjs", f"given.t.map(t => [...m.{name}(given.a, given.b, t)])", given)
             np.testing.assert_allclose(found, function(start, end, t), atol=1e-12)
     points, extent = rng.normal(size=(40, 3)), (-2.0, 2.0, -1.5, 2.5)
     given = {"points": points.ravel().tolist(), "extent": extent}
     body = "(f => [[...f.distance], [...f.density]])(m.field(given.points, given.extent, 8, 0.7))"
-    distance, density = np.array(script(tab, "latent.mjs", body, given)).reshape(2, 8, 8)
+    distance, density = np.array(script("latent.mjs", body, given)).reshape(2, 8, 8)
     x, y = np.meshgrid(-2 + (np.arange(8) + 0.5) / 2, 2.5 - (np.arange(8) + 0.5) / 2)
     apart = np.linalg.norm(np.stack([x, y, np.zeros_like(x)], -1)[..., None, :] - points, axis=-1)
     np.testing.assert_allclose(distance, apart.min(-1), rtol=1e-6)
@@ -216,8 +220,7 @@ def test_the_arithmetic_of_the_browser_is_that_of_python(visit: Callable, run: g
 
 
 @pytest.mark.parametrize("stochastic", ["off", "per_draw", "per_dimension"])
-def test_triplets_of_the_browser_are_those_of_algorithm_3(visit: Callable, stochastic: str) -> None:
-    tab = visit("latent", where="browser" if has_runtime() else "server")
+def test_triplets_of_the_browser_are_those_of_algorithm_3(script: Callable, stochastic: str) -> None:
     rng = np.random.default_rng(7)
     mean, log_var, middle = rng.normal(size=(2, 6)), rng.normal(size=(2, 6)), rng.normal(size=6)
     settings = TripletSettings(stochastic_radius=stochastic, positive_radius=0.2, negative_radius=0.7)
@@ -236,7 +239,7 @@ def test_triplets_of_the_browser_are_those_of_algorithm_3(visit: Callable, stoch
             "draw": {role: None if array is None else array[row].tolist() for role, array in draws.items()},
         }
         body = "Object.values(m.sampled(given.anchor, given.radii, given.toward, given.draw)).map(c => [...c])"
-        np.testing.assert_allclose(script(tab, "latent.mjs", body, given), [side[row] for side in expected], atol=1e-12)
+        np.testing.assert_allclose(script("latent.mjs", body, given), [side[row] for side in expected], atol=1e-12)
 
 
 @with_runtime

@@ -16,7 +16,7 @@ from genlab.latent.triplets import TRIPLET_PRESETS
 
 pytestmark = needs_chromium
 
-run, context, visit = explorer.run, explorer.context, explorer.visit
+run, context, visit, script = explorer.run, explorer.context, explorer.visit, explorer.script
 
 
 def button(tab, name: str):
@@ -177,12 +177,11 @@ def test_the_time_and_the_ends_of_a_walk_are_taken_back(visit: Callable) -> None
     eventually(lambda: chosen() == ("0, 500, 1000, 5", "true"), "and made again")
 
 
-def test_answers_that_were_overtaken_are_passed_over(visit: Callable) -> None:
-    tab = visit("latent", where="browser" if explorer.has_runtime() else "server")
+def test_answers_that_were_overtaken_are_passed_over(script: Callable) -> None:
     body = """((told) => given.map(([act, value]) => act === "tell" ? (told.tell(value), null) : told.takes(value)))(new m.Told())"""
     steps = [
         ("takes", 1, True), ("takes", 1, False), ("tell", 2, None), ("tell", 3, None), ("takes", 1, False),
         ("takes", 2, False), ("takes", 3, True), ("tell", 4, None), ("takes", 9, True), ("takes", 9, False),
     ]  # fmt: skip
-    found = explorer.script(tab, "history.mjs", body, [step[:2] for step in steps])
+    found = script("history.mjs", body, [step[:2] for step in steps])
     assert found == [expected for *_, expected in steps]
