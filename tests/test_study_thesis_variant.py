@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import genlab
+from genlab.data import write_set
+from genlab.data.sprites import sprites
 from genlab.figures.images import Images
 from genlab.studies import Cell, Report, Result, Study, thesis_costs, thesis_variant
 from genlab.workspace.studies import StudyRun
@@ -131,7 +133,7 @@ def test_an_unfinished_study_concludes_what_it_can() -> None:
 
 
 def test_it_runs_end_to_end_and_leaves_out_the_set_that_it_is_run_on(tmp_path: Any) -> None:
-    """One seed on sprites, which then are the given images; log ends are left to the full study."""
+    """One seed on few sprites, which then are the given images; log ends are left to the full study."""
 
     def grid(quick: bool, images: int) -> Sequence[Cell]:
         cells = thesis_variant.grid(True, images)
@@ -145,7 +147,9 @@ def test_it_runs_end_to_end_and_leaves_out_the_set_that_it_is_run_on(tmp_path: A
     small = Study(
         "thesis-variant", study.title, study.paper, study.question, "sprites", grid, study.measure, study.conclude
     )
-    running = StudyRun(genlab.Workspace(tmp_path), small, quick=True)
+    lab = genlab.Workspace(tmp_path)
+    write_set(lab.root / "datasets" / "sprites", sprites(600), name="sprites")
+    running = StudyRun(lab, small, quick=True)
     assert [cell.place["images"] for cell in running.cells] == ["given", "given"]
     report: Report = running.run(jobs=2)
     assert len(running.results()) == 2
