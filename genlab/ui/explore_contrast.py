@@ -13,9 +13,9 @@ from genlab.figures.images import Images
 from genlab.ui.explore_compare import short_names
 from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.explore_gallery import labelled_images
-from genlab.ui.explore_likelihood import remembered
 from genlab.ui.explore_recognise import OTHER, QUERY, SAME, what_it_shows
 from genlab.ui.messages import boundary, empty_state, guarded, plain
+from genlab.ui.remembering import remembered
 from genlab.ui.state import get_workspace
 from genlab.ui.undo import undoable_row
 
@@ -62,8 +62,7 @@ def helped_or_hurt(run: genlab.Run) -> None:
     st.query_params["against"] = chosen
     runs = [run, *(others[id] for id in chosen)]
     with guarded("Looking up every held-out image …"):
-        weights = tuple(weights_of(each) for each in runs[1:])
-        found: Answers = remembered("answers", run, weights, compute=lambda: run.answers(*runs[1:]))
+        found = remembered("answers", tuple(map(weights_of, runs)), lambda: run.answers(*runs[1:]))
         _table(runs, found)
         names = short_names(runs)
         pair = 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from genlab.latent.triplets import TripletSettings
 from genlab.ui.explore_controls import weights_of
 from genlab.ui.messages import boundary, plain
 from genlab.ui.navigation import page
+from genlab.ui.remembering import content_of, remembered
 from genlab.ui.state import get_workspace
 from genlab.ui.undo import undoable_row
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from genlab.ui.explore_pick import Chosen
 
 COUNT = 96  # triplets that are looked at, at least
-KEPT = 32  # shares a session remembers
+KEPT = 64  # shares that are remembered
 
 MEANING = (
     "Semi-hard: the negative is farther from the anchor than the positive, by less than the margin. Easy: by the margin or more, "
@@ -58,15 +60,11 @@ def hardness(run: genlab.Run, chosen: Chosen, settings: TripletSettings, *, seed
 
 
 def _shares(run: genlab.Run, chosen: Chosen, settings: TripletSettings, by: str, seed: int, each: int) -> Hardness:
-    """From this session's memory where it was computed before."""
-    kept: dict[Any, Hardness] = st.session_state.setdefault("hardness", {})
+    """From memory where it was computed before."""
     network = get_workspace().runs[by]
-    key = (weights_of(run), weights_of(network), chosen.images.array.tobytes(), settings, seed, each)
-    if key not in kept:
-        kept[key] = run.hardness(chosen.images, settings, network, draws=each, seed=seed)
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[key]
+    question = (weights_of(run), weights_of(network), content_of(chosen.images.array), settings, seed, each)
+    count = partial(run.hardness, chosen.images, settings, network, draws=each, seed=seed)
+    return remembered("hardness", question, count, most=KEPT)
 
 
 def in_words(found: Hardness) -> str:

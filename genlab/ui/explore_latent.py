@@ -19,6 +19,7 @@ from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcom
 from genlab.ui.explore_time import journey, moments, show_moment
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
+from genlab.ui.remembering import content_of, remembered
 from genlab.ui.undo import undoable, undoable_row
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
 MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
 SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
-KEPT = 6  # projections a session remembers
 LONGEST_IN_ADDRESS = 1500  # characters of a selection: about 8,000 points
 SMALLEST_PICTURE, LARGEST_PICTURE = 12, 96  # pixels on the map
 PLAIN, LABEL, DENSITY = "nothing", "class", "density on the map (log10)"
@@ -64,26 +64,19 @@ def latent_map(run: genlab.Run) -> None:
 
 
 def projected(run: genlab.Run, method: str, dimensions: int, limit: int, split: str) -> Projection:
-    """The projection, from this session's memory where it was computed before."""
-    kept: dict[Any, Projection] = st.session_state.setdefault("projections", {})
-    key = (weights_of(run), method, dimensions, limit, split)
-    if key not in kept:
+    """The projection, from memory where it was computed before."""
+
+    def project() -> Projection:
         bar = st.progress(0.0, f"{METHODS[method]}: encoding the images …")
 
         def report(share: float, text: str) -> None:
             bar.progress(min(1.0, max(0.0, share)), text)
 
-        kept[key] = run.project(
-            method,
-            dimensions=dimensions,
-            limit=limit,
-            split=split,
-            progress=report,
-        )
+        found = run.project(method, dimensions=dimensions, limit=limit, split=split, progress=report)
         bar.empty()
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[key]
+        return found
+
+    return remembered("projections", (weights_of(run), method, dimensions, limit, split), project)
 
 
 @st.fragment
@@ -230,14 +223,12 @@ def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
     if name in projection.scalars:
         return projection.scalars[name]
     if name == DENSITY:
-        return density(projection.points)
-    kept: dict[Any, np.ndarray] = st.session_state.setdefault("scalars", {})
-    key = (weights_of(run), name, projection.indices.tobytes())
-    if key not in kept:
-        with st.spinner(f"Computing the {name} of {len(projection.indices)} images …"):
-            kept.clear()
-            kept[key] = _loss(run, Images(np.asarray(run.images.images[projection.indices])), name)
-    return kept[key]
+        return remembered("densities", content_of(projection.points), lambda: density(projection.points))
+    with st.spinner(f"Computing the {name} of {len(projection.indices)} images …"):
+        return remembered(
+            "losses", (weights_of(run), name, content_of(projection.indices)),
+            lambda: _loss(run, Images(np.asarray(run.images.images[projection.indices])), name),
+        )  # fmt: skip
 
 
 def _loss(run: genlab.Run, images: Images, name: str) -> np.ndarray:

@@ -15,6 +15,7 @@ from genlab.ui.explore_gallery import labelled_images, labelled_rows
 from genlab.ui.explore_pick import Chosen, choose_images, image_name, one_of_each
 from genlab.ui.messages import boundary, empty_state, guarded
 from genlab.ui.pictures import show_figure
+from genlab.ui.remembering import remembered
 from genlab.ui.state import get_workspace, title_of_set
 from genlab.ui.undo import undoable, undoable_row
 from genlab.workspace.likelihood import Part, share_below
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 LIMITS = (100, 300, 500, 1000, 3000)
 EXTREMES = 12  # images in a gallery
-KEPT = 6  # results a session remembers of each kind
 NO_SET = ""
 PAIR, ALL = "These two", "All classes"
 MEASURES = {
@@ -34,17 +34,6 @@ MEASURES = {
 HIDING = {
     "left": "Left", "right": "Right", "top": "Top", "bottom": "Bottom", "centre": "Centre", "random": "Random pixels"
 }  # fmt: skip
-
-
-def remembered(kind: str, run: genlab.Run, *settings: Any, compute: Any) -> Any:
-    """What was computed before in this session for these weights and settings."""
-    kept: dict[Any, Any] = st.session_state.setdefault(f"kept-{kind}", {})
-    key = (weights_of(run), *settings)
-    if key not in kept:
-        kept[key] = compute()
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[key]
 
 
 @st.fragment
@@ -64,7 +53,7 @@ def how_probable(run: genlab.Run) -> None:
             )  # fmt: skip
     with guarded("Scoring images …"):
         scored = remembered(
-            "scores", run, limit, against, compute=lambda: run.likelihood_sets(against or None, limit=limit)
+            "scores", (weights_of(run), limit, against), lambda: run.likelihood_sets(against or None, limit=limit)
         )
         _histogram(run, scored, whole)
         _extremes(run, scored)
@@ -209,7 +198,7 @@ def which_class(run: genlab.Run) -> None:
     with undoable_row("classes", "classified"):
         limit = int(st.select_slider("Held-out images", LIMITS, 1000, key="classified", bind="query-params"))
     with guarded("Classifying …"):
-        found: Confusion = remembered("confusions", run, limit, compute=lambda: run.confusion(limit=limit))
+        found: Confusion = remembered("confusions", (weights_of(run), limit), lambda: run.confusion(limit=limit))
         total = int(found.counts.sum())
         right, baseline, _ = st.columns([1, 1, 2])
         right.metric(
@@ -256,7 +245,7 @@ def _border(run: genlab.Run, start: tuple[int, int]) -> None:
         wanted = names[start[1]] if names[start[1]] != first else names[start[0]]
         second = st.selectbox("Against", others, others.index(wanted), key="second", bind="query-params")
     with guarded("Fitting in the plane …"):
-        found: Boundary = remembered("borders", run, compute=lambda: run.boundary())
+        found: Boundary = remembered("borders", weights_of(run), run.boundary)
         pair = names.index(str(first)), names.index(str(second))
         shown = st.segmented_control("Show", (PAIR, ALL), default=PAIR, key="plane", bind="query-params", required=True)
         of = pair if shown == PAIR else None

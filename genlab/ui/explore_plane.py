@@ -22,6 +22,7 @@ from genlab.ui.explore_gallery import labelled_images
 from genlab.ui.explore_pick import choose_images, image_name, one_of_each
 from genlab.ui.explore_shades import shades_to_show, without_uncertainty
 from genlab.ui.messages import boundary, plain
+from genlab.ui.remembering import content_of, remembered
 from genlab.ui.routes import LARGEST, decoder_addresses, has_runtime
 from genlab.ui.undo import undoable_row
 from genlab.workspace.exhibit import view_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from genlab.workspace.results import LatentPlane
 
 NEAR = 6  # images shown beside a place
-KEPT = 4  # planes a session remembers
 EXHIBIT = 5_000_000  # bytes of an exhibit of one file without its decoder: the runtime, compressed
 
 
@@ -75,14 +75,9 @@ def through_draws(run: genlab.Run, key: str) -> tuple[np.ndarray, list[str]]:
 
 
 def laid(run: genlab.Run, corners: np.ndarray | None, *, among: Literal["images", "prior"] = "images") -> LatentPlane:
-    """The plane, from this session's memory where it was laid before."""
-    kept: dict[Any, LatentPlane] = st.session_state.setdefault("planes", {})
-    key = (weights_of(run), None if corners is None else corners.tobytes(), among)
-    if key not in kept:
-        kept[key] = run.latent_plane(corners, among=among)
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[key]
+    """The plane, from memory where it was laid before."""
+    through = None if corners is None else content_of(corners)
+    return remembered("planes", (weights_of(run), through, among), lambda: run.latent_plane(corners, among=among))
 
 
 def name_of(plane: LatentPlane) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from genlab.ui.explore_controls import as_csv, weights_of
 from genlab.ui.explore_hardness import recognisers
 from genlab.ui.messages import boundary, plain
 from genlab.ui.pictures import show_figure
+from genlab.ui.remembering import known, remembered
 from genlab.ui.state import get_workspace
 from genlab.ui.undo import undoable_row
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 COUNTS = (25, 50, 100, 200, 500)
-KEPT = 4  # searches a session remembers
 PIXELS = "the pixels"
 NAMES = {
     "positive_radius": "positive radius", "positive_toward_mean": "probability of the positive",
@@ -60,24 +61,22 @@ def good_radii(run: genlab.Run) -> None:
     with right, st.container(horizontal=True):
         started = st.button("Search", icon=":material/grid_on:", type="primary", key="radii-search")
         stop = st.empty()
-    kept: dict[Any, RadiiSearch] = st.session_state.setdefault("radii-kept", {})
     settings = _settings()
     network = None if by == PIXELS else get_workspace().runs[by]
-    key = (weights_of(run), by if network is None else weights_of(network), count, settings)
-    if started and key not in kept:
+    question = (weights_of(run), by if network is None else weights_of(network), count, settings)
+    if started:
         stop.button("Stop", icon=":material/stop:", key="radii-stop", help="What was tried so far is dropped.")
         bar = st.progress(0.0, "Encoding the anchors …")
 
         def report(share: float, text: str) -> None:
             bar.progress(share, text)  # a press of the button above ends the script here
 
-        kept[key] = run.radii(network, settings=settings, count=count, progress=report)
+        search = partial(run.radii, network, settings=settings, count=count, progress=report)
+        remembered("radii", question, search)
         bar.empty()
         stop.empty()
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    if key in kept:
-        _found(run, kept[key])
+    if found := known("radii", question):
+        _found(run, found)
 
 
 def _settings() -> TripletSettings:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import streamlit as st
 
 import genlab
 from genlab.figures.palette import SEQUENTIAL
 from genlab.ui.explore_controls import weights_of
+from genlab.ui.remembering import known, remembered
 from genlab.workspace.exhibit import packed
 
 if TYPE_CHECKING:
     from genlab.workspace.results import LatentPlane
 
-KEPT = 8  # shades a session remembers
 TOP = 0.95  # the share of places that the ramp of colours tells apart; the rest is "and more"
 FLOOR = 0.05  # the least end of a ramp, so that rounding errors get no colours
 
@@ -55,15 +55,12 @@ def shades_of(run: genlab.Run) -> list[Shade]:
 
 def shades_to_show(run: genlab.Run, plane: LatentPlane, name: str, asked: str) -> list[dict[str, Any]]:
     """All shades of a run as the view of a plane with this name takes them, with the numbers of the one that is asked for."""
-    kept: dict[Any, np.ndarray] = st.session_state.setdefault("shades", {})
     told = []
     for shade in shades_of(run):
-        key = (name, weights_of(run), shade.name)
-        if shade.name == asked and key not in kept:
-            kept[key] = shade.measure(plane)
-            while len(kept) > KEPT:
-                kept.pop(next(iter(kept)))
-        told.append(_told(shade, kept.get(key)))
+        question = (weights_of(run), name, shade.name)
+        if shade.name == asked:
+            remembered("shades", question, partial(shade.measure, plane))
+        told.append(_told(shade, known("shades", question)))
     return told
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,11 +15,11 @@ from genlab.ui.components.scatter import Moments
 from genlab.ui.explore_controls import keep_in_address, weights_of
 from genlab.ui.messages import guarded
 from genlab.ui.pictures import show_images
+from genlab.ui.remembering import content_of, remembered
 
 if TYPE_CHECKING:
     from genlab.workspace.results import History, Projection
 
-KEPT = 3  # journeys that a session remembers
 SAMPLES = 24
 REBUILT = 8
 
@@ -30,15 +30,14 @@ def journey(run: genlab.Run, projection: Projection) -> History | None:
         return None
     if not st.toggle("Through time", key="time", bind="query-params", help="The map at each checkpoint of the run."):
         return None
-    kept: dict[Any, History] = st.session_state.setdefault("journeys", {})
-    key = (weights_of(run), projection.indices.tobytes())
-    if key not in kept:
+
+    def travel() -> History:
         bar = st.progress(0.0, "Encoding with each checkpoint …")
-        kept[key] = run.history(projection, progress=lambda share, text: bar.progress(min(1.0, share), text))
+        found = run.history(projection, progress=lambda share, text: bar.progress(min(1.0, share), text))
         bar.empty()
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
-    return kept[key]
+        return found
+
+    return remembered("journeys", (weights_of(run), content_of(projection.indices)), travel)
 
 
 def moments_of(steps: np.ndarray, epochs: np.ndarray, scalars: Sequence[Mapping[str, float]], at: int) -> Moments:
