@@ -13,12 +13,18 @@ pytest.register_assert_rewrite("visiting")  # so that it says what went wrong
 pytest_plugins = ("browsing",)
 LONG = (
     "test_browser",
-    "test_tours",
     "test_portable",
-    "test_explore_models",
+    "test_theatre",
+    "test_latent",
     "test_studies",
     "test_contract",
+    "test_explore_models",
+    "test_models_recognition",
     "test_faults",
+    "test_pages",
+    "test_cli",
+    "test_workspace",
+    "test_tours",
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from exploring import FakeRun, floats, pictures
+from exploring import FakeRun, Set, floats, pictures
 from small import small
 
 import genlab
@@ -48,14 +49,27 @@ NEEDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def data() -> Set:
+    return pictures(20, (1, 32, 32))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Where all models find the classifier of the pictures whose features their samples are compared in."""
+    return SimpleNamespace(root=tmp_path_factory.mktemp("lab"))
+
+
 @pytest.mark.parametrize("name", models())
-def test_every_model_does_what_it_can_and_refuses_the_rest_in_words(name: str, tmp_path: Path) -> None:
+def test_every_model_does_what_it_can_and_refuses_the_rest_in_words(
+    name: str, data: Set, lab: SimpleNamespace, tmp_path: Path
+) -> None:
     model = small(name, (1, 32, 32), classes=2)
-    data = pictures(20, (1, 32, 32))
     if issubclass(type(model), Fits):
         images, labels = torch.from_numpy(data.images).float() / 255, torch.from_numpy(data.labels)
         list(model.fit(Batch(images, labels), iterations=2))
     run = FakeRun(model, data, tmp_path)
+    run.lab = lab
     for what, method in METHODS.items():
         able = run.can(*NEEDS[what]) if what in NEEDS else run.can("scores") or run.can("bounds")
         if able:

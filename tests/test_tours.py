@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from test_pages_explore import fine, visit
 
@@ -11,6 +13,17 @@ from genlab.ui.navigation import SECTIONS
 from genlab.ui.tours import TOURS, standing
 
 STOPS = [(tour, place) for tour in TOURS for place in range(len(tour.stops))]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _one_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All stops are visited in one laboratory: what one of them had computed of a shipped run is there for the next."""
+    monkeypatch.setenv("GENLAB_HOME", str(home))
 
 
 def test_tours_walk_on_pages_and_runs_that_there_are() -> None:
