@@ -3,7 +3,8 @@
 Ten tabs of a real Chromium, each a session of its own, stand on the Latent page of a shipped run, then ten on the Triplets
 page. In turns each of them ends a gesture that Python hears of: a drag across the plane, a click and a lasso on the map, a ring
 let go; a click on the same map as a Plotly chart stands beside it. The server's processor time is taken over all of them,
-less what it uses at rest, and its memory (PSS) before and after nine of the ten came. Wall-clock time does not matter, but
+less what it uses at rest, and the memory that is its own (anonymous pages: libraries are shared with whatever else runs) before
+and after nine of the ten came. Wall-clock time does not matter, but
 run it on a machine that does nothing else.
 """
 
@@ -35,9 +36,9 @@ def cpu(server: psutil.Process) -> float:
 
 
 def memory(server: psutil.Process) -> int:
-    """Bytes of the server, what it shares counted by halves (PSS)."""
+    """Bytes that no other process can share: PSS would change with every other process that has PyTorch loaded."""
     text = Path(f"/proc/{server.pid}/smaps_rollup").read_text()
-    return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Anonymous:"))
 
 
 def box_of(page: Page, selector: str) -> dict[str, float]:
