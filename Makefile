@@ -22,7 +22,7 @@ pretrain:
 	genlab pretrain
 
 screenshots:
-	python docs/screenshots.py docs/images
+	python docs/screenshots.py docs/images && python docs/component_pictures.py
 
 docs:
 	python docs/model_pages.py
