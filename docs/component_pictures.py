@@ -90,7 +90,7 @@ def play(page: Page) -> None:
 
 
 SHOTS = (
-    Shot("map", "The map of codes", "70,000 dots follow a drag; Shift catches many, the legend counts what is caught.",
+    Shot("map", "The map of codes", "Up to 70,000 dots follow a drag; Shift catches many, the legend counts what is caught.",
          "latent?run=digits-vae&limit=2000&colour=class", ".st-key-map", ".st-key-map canvas[data-tool]", lasso),
     Shot("pictures", "Pictures for dots", "The same, with the images themselves at a size of one's choice.",
          "latent?run=digits-plane&limit=1000&colour=class&pictures=26", ".st-key-map", ".st-key-map canvas[data-tool]"),
