@@ -21,7 +21,7 @@ def eager(kind: type[Optimizer]) -> Any:
     """
     methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))
-    return type(kind.__name__, (kind,), {"__module__": __name__, "__doc__": kind.__doc__, **methods})
+    return type(kind.__name__, (kind,), {"__module__": __name__, **methods})
 
 
 AdamW = eager(torch.optim.AdamW)
