@@ -58,8 +58,9 @@ def test_killed_twenty_times_while_saving_and_still_the_same_to_the_bit(
     context = multiprocessing.get_context("forkserver")  # workers of one that has PyTorch, and nothing of other tests
     context.set_forkserver_preload(["tiny"])
     values = {"epochs": 60, "hidden": 256, "preview_every": 1000}
-    whole, run = prepared(lab, name="whole", **values), prepared(lab, name="killed", **values)
+    whole = prepared(lab, name="whole", **values)
     assert train(whole) == "finished"
+    run = prepared(lab, name="killed", **values)  # not before: whoever lists runs starts one that waits
     chance, inside = random.Random(0), 0
     for _ in range(KILLS):
         before = newest_intact(run.directory / "checkpoints", resumable=True)
@@ -129,8 +130,10 @@ def test_a_wall_clock_checkpoint_falls_into_an_epoch_and_goes_on_to_the_bit(
 
 
 def test_previews_leave_the_noise_of_training_alone(lab: Workspace) -> None:
-    often, never = prepared(lab, name="often"), prepared(lab, name="never", preview_every=1000)
-    assert train(often) == train(never) == "finished"
+    often = prepared(lab, name="often")
+    assert train(often) == "finished"
+    never = prepared(lab, name="never", preview_every=1000)
+    assert train(never) == "finished"
     assert losses(often) == losses(never)
     drawn = [event.what for event in often.events("sampled")]
     assert drawn.count("originals") == 1
