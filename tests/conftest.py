@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: test files run side by side
+for threads in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):  # Numba's, begun by UMAP, would be PyTorch's from then on too
+    os.environ.setdefault(threads, "1")  # before PyTorch is imported: test files run side by side
 pytest.register_assert_rewrite("visiting")  # so that it says what went wrong
 pytest_plugins = ("browsing",)
 LONG = (
     "test_browser",
     "test_portable",
     "test_theatre",
-    "test_latent",
     "test_studies",
     "test_contract",
     "test_explore_models",
-    "test_models_recognition",
     "test_faults",
     "test_pages",
     "test_cli",
