@@ -48,7 +48,7 @@ def shades_of(run: genlab.Run) -> list[Shade]:
     if run.can("encodes"):
         unit, words = ("σ", SIGMAS) if run.can("encodes_normal") else ("usual distances", DISTANCES)
         found.append(Shade("round-trip", "Round trip", unit, BACK.format(unit=words), run.round_trip))
-    if run.has_pixel_entropy():
+    if _tells_entropy(run):
         found.append(Shade("entropy", "Decoder uncertainty", "bits a pixel", UNSURE, run.pixel_entropy))
     return found
 
@@ -75,8 +75,13 @@ def _told(shade: Shade, values: np.ndarray | None) -> dict[str, Any]:
 
 def without_uncertainty(run: genlab.Run) -> str:
     """Why there is no decoder uncertainty to see, as a sentence; "" where there is."""
-    if run.has_pixel_entropy():
+    if _tells_entropy(run):
         return ""
     return (
         f" Decoder uncertainty is not offered: “{run.title}” gives no Bernoulli likelihood of a code to read it from."
     )
+
+
+def _tells_entropy(run: genlab.Run) -> bool:
+    """Whether its decoder has a say in pixels; to find out it decodes, which no gesture should wait for."""
+    return remembered("doubts", weights_of(run), run.has_pixel_entropy)
