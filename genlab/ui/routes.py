@@ -115,7 +115,7 @@ async def decode(request: Request) -> Response:
         return JSONResponse({"error": "Send float32 codes as application/octet-stream."}, 415)
     body = await request.body()
     try:
-        pixels = await run_in_threadpool(_pixels, _run(request), body)
+        pixels = await run_in_threadpool(lambda: _pixels(_run(request), body))  # finding the run may wait for the index
     except GenlabError as error:
         return JSONResponse({"error": str(error)}, 422)
     return Response(pixels, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
