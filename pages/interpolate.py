@@ -1,8 +1,6 @@
-import streamlit as st
-
 from genlab import ui
 from genlab.ui.explore_attributes import attributes
-from genlab.ui.explore_controls import explorable_run
+from genlab.ui.explore_controls import explorable_run, part_of_page
 from genlab.ui.explore_plane import finger_plane
 from genlab.ui.explore_styles import style_mixing
 from genlab.ui.explore_walks import traversals, walk
@@ -27,5 +25,4 @@ ui.header(
 )
 run = explorable_run("decodes", purpose="turn codes into images")
 ways = [name for name in WAYS if run.can(NEEDS[name])]
-way = st.segmented_control("What to do", ways, default="Walk", key="way", bind="query-params", required=True)
-WAYS[way](run)
+WAYS[part_of_page("What to do", ways, of=run.id)](run)

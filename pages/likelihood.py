@@ -1,7 +1,5 @@
-import streamlit as st
-
 from genlab import ui
-from genlab.ui.explore_controls import explorable_run
+from genlab.ui.explore_controls import explorable_run, part_of_page
 from genlab.ui.explore_likelihood import fill_in, how_probable, which_class
 
 WAYS = {"How probable": how_probable, "Fill in": fill_in, "Which class": which_class}
@@ -13,5 +11,5 @@ ui.header(
 )
 run = explorable_run(("scores", "bounds"), purpose="say how probable an image is")
 ways = [way for way in WAYS if way not in NEEDED or run.can(NEEDED[way])]
-way = st.segmented_control("What to ask", ways, default=ways[0], key="ask", bind="query-params", required=True)
+way = part_of_page("What to ask", ways, key="ask", of=run.id)
 WAYS[way if way in ways else ways[0]](run)

@@ -1,7 +1,5 @@
-import streamlit as st
-
 from genlab import ui
-from genlab.ui.explore_controls import explorable_run
+from genlab.ui.explore_controls import explorable_run, part_of_page
 from genlab.ui.explore_sample import sampler
 from genlab.ui.explore_translate import translator
 
@@ -13,7 +11,5 @@ ui.header(
 )
 run = explorable_run(tuple(WAYS), purpose="draw or translate images")
 ways = dict(way for ability, way in WAYS.items() if run.can(ability))
-way = next(iter(ways))
-if len(ways) > 1:
-    way = st.segmented_control("What to do", list(ways), default=way, key="way", bind="query-params", required=True)
+way = part_of_page("What to do", ways, of=run.id) if len(ways) > 1 else next(iter(ways))
 ways[way](run)

@@ -13,7 +13,7 @@ import pytest
 from tiny import prepared, train
 
 from genlab.core.errors import BadInputError
-from genlab.jobs.executors import Executor, worker_command
+from genlab.jobs.executors import Executor, LocalExecutor, worker_command
 from genlab.jobs.queue import INDEX, pump, slots, start_now
 from genlab.jobs.worker import main
 from genlab.runs.config import RunState, read_state, write_state
@@ -85,6 +85,30 @@ def test_slots_are_what_the_environment_says(
             slots()
     monkeypatch.setenv("GENLAB_JOBS", "")
     assert slots() == 1
+
+
+@pytest.mark.parametrize(("processors", "jobs", "threads"), [(2, 1, "2"), (2, 2, "1"), (8, 3, "2"), (2, 5, "1")])
+def test_workers_share_the_processors_unless_the_environment_says_how_many_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, jobs: int, threads: str
+) -> None:
+    asked: list[str] = []
+
+    class Process:
+        pid = 1
+
+        def __init__(self, command: list[str], env: dict[str, str], **others: object) -> None:
+            asked.append(env["OMP_NUM_THREADS"])
+
+        def wait(self) -> None:
+            pass
+
+    monkeypatch.setattr("genlab.jobs.executors.subprocess.Popen", Process)
+    monkeypatch.setattr("genlab.jobs.executors._processors", lambda: processors)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    LocalExecutor(jobs).start(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    LocalExecutor(jobs).start(tmp_path)
+    assert asked == [threads, "7"]
 
 
 def test_a_run_may_pass_the_queue(lab: Workspace, executor: Pretend) -> None:
@@ -217,7 +241,7 @@ def test_a_worker_that_ends_hands_the_slot_to_the_next(
 ) -> None:
     first, second = queued(lab, 2)
     pump(lab.root, executor)
-    monkeypatch.setattr("genlab.jobs.queue.LocalExecutor", lambda: executor)
+    monkeypatch.setattr("genlab.jobs.queue.LocalExecutor", lambda jobs: executor)
     assert main([str(first.directory)]) == 0
     assert first.status == "finished"
     assert executor.started == [first.id, second.id]

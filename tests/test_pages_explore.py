@@ -24,9 +24,10 @@ from genlab.ui.explore_compare import differences, short_names
 from genlab.ui.explore_gallery import _strip as strip
 from genlab.ui.explore_latent import _selected as selected
 from genlab.ui.explore_metrics import side_by_side, table
+from genlab.ui.explore_newcomer import FIT, SWAPPED
 from genlab.ui.explore_pick import parse_numbers
 from genlab.ui.explore_styles import mixing_table
-from genlab.ui.explore_triplets import SLIDERS, distance_rows, triplet_npz, triplet_zip
+from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
 from genlab.ui.undo import STEPS, History
 
 PAGES = ("sample", "latent", "interpolate", "triplets", "compare")
@@ -37,6 +38,7 @@ TRAINED = {
     "bayes": ("naive_bayes", {}),
     "styles": ("stylegan", {"width": 4, "latent_dim": 6, "epochs": 1}),
     "labels": ("cdcgan", {"width": 4, "latent_dim": 6, "epochs": 1}),
+    "eyes": ("recognition", {"width": 4, "embedding_dim": 4, "batch_size": 240, "epochs": 1}),
 }
 
 
@@ -53,10 +55,12 @@ CONTROLS = {
     "likelihood": ("bayes", {}),
     "likelihood Fill": ("bayes", {"ask": "Fill in", "part": "random"}),
     "likelihood Class": ("bayes", {"ask": "Which class"}),
+    "recognise": ("eyes", {}),
+    "recognise Map": ("eyes", {"way": "Map"}),
     "compare": ("codes", {}),
+    "theatre": ("codes", {"model": "gan", "loss": "minimax"}),
+    "runs": ("codes", {}),
 }
-# what shows another part of the page (the others stand beside it), or is taken back in the view beside it
-ELSEWHERE = {"way", "ask", "view", "space", *SLIDERS, "newcomer-camera", "newcomer-tone"}
 
 
 @pytest.fixture(scope="module")
@@ -434,8 +438,8 @@ def test_every_control_has_an_undo(lab: genlab.Workspace, part: str, monkeypatch
         "button_group",
     )
     keys = {widget.key for kind in kinds for widget in app.get(kind)}
-    aside = {key for key in keys if key.endswith(("-origin", "-class", "-page"))}  # ways of looking for images
-    assert keys - aside - ELSEWHERE <= noted
+    assert keys
+    assert keys <= noted
     assert not [button.key for button in app.button if button.key.endswith(("-undo", "-redo"))]
 
 
@@ -486,6 +490,68 @@ def test_a_choice_of_runs_is_taken_back_and_other_runs_begin_anew(lab: genlab.Wo
     fine(compared.multiselect(key="compared").set_value([]).run())
     assert compared.info[0].value == "Choose at least one run above."
     assert step(compared, "compared", "undo").query_params["runs"] == [first, second]
+
+
+def test_radii_that_contradict_each_other_are_taken_back_where_the_rings_are_hidden(lab: genlab.Workspace) -> None:
+    app = visit("triplets", run=lab.runs["codes"].id, negative_radius=0.4)
+    before = pictures(app)
+    assert ways(app, "triplet-radii") == []  # the rings have their own
+    fine(app.slider(key="positive_radius").set_value(0.2).run())
+    app.slider(key="positive_radius").set_value(0.9).run()
+    assert "its radius 0.9 is not below 0.4" in app.warning[0].value
+    assert ways(app, "triplet-radii") == [True, False]
+    step(app, "triplet-radii", "undo")
+    assert (app.slider(key="positive_radius").value, app.slider(key="negative_radius").value) == (0.2, 0.4)
+    assert pictures(app) != before
+    assert ways(app, "triplet-radii") == []
+    assert not app.warning
+
+
+def test_another_part_of_a_page_is_taken_back(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id)
+    fine(app.button_group(key="way").set_value("Traverse").run())
+    fine(app.button_group(key="way").set_value("Attributes").run())
+    assert step(app, "part-way", "undo").query_params["way"] == "Traverse"
+    assert app.slider(key="shown").value
+    assert "way" not in step(app, "part-way", "undo").query_params  # a walk, as at first
+    assert ways(app, "part-way") == [False, True]
+    assert step(app, "part-way", "redo").query_params["way"] == "Traverse"
+
+
+def test_ways_of_looking_for_images_are_taken_back(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id)
+    fine(app.number_input(key="ends-page").set_value(3).run())
+    fine(app.selectbox(key="ends-class").set_value("7").run())
+    step(app, "ends-seen", "undo")
+    assert (app.selectbox(key="ends-class").value, app.number_input(key="ends-page").value) == ("every class", 3)
+    fine(app.button_group(key="ends-origin").set_value("My files").run())
+    assert not app.text_input
+    step(app, "ends-origin", "undo")
+    assert app.text_input(key="ends").value
+
+
+def test_the_tone_of_an_own_picture_is_taken_back(lab: genlab.Workspace) -> None:
+    app = visit("latent", run=lab.runs["plane"].id, limit=500)
+    fine(app.button_group(key="newcomer-tone").set_value(SWAPPED).run())
+    fine(app.toggle(key="newcomer-camera").set_value(True).run())
+    step(app, "newcomer", "undo")
+    assert (app.toggle(key="newcomer-camera").value, app.button_group(key="newcomer-tone").value) == (False, SWAPPED)
+    step(app, "newcomer", "undo")
+    assert app.button_group(key="newcomer-tone").value == FIT
+
+
+def test_a_play_of_the_theatre_is_taken_back() -> None:
+    app = visit("theatre", model="gan", cloud="ring")
+    fine(app.selectbox(key="loss").set_value("least_squares").run())
+    fine(app.button_group(key="model").set_value("vae").run())
+    fine(app.number_input(key="seed").set_value(4).run())
+    step(app, "theatre", "undo")
+    assert (app.button_group(key="model").value, app.number_input(key="seed").value) == ("vae", 0)
+    step(app, "theatre", "undo")
+    assert (app.button_group(key="model").value, app.selectbox(key="loss").value) == ("gan", "least_squares")
+    step(app, "theatre", "undo")
+    assert app.selectbox(key="loss").value != "least_squares"
+    assert ways(app, "theatre") == [False, True]
 
 
 def test_no_more_steps_are_remembered_than_it_takes() -> None:

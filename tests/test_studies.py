@@ -16,6 +16,7 @@ import genlab
 import genlab.metrics as genlab_metrics
 from genlab.core.errors import UnknownNameError
 from genlab.core.registry import find
+from genlab.jobs.executors import LocalExecutor
 from genlab.runs.directory import RunDirectory
 from genlab.studies import (
     Cell,
@@ -65,7 +66,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Runs train in this process as they are started; their names, in that order."""
     names: list[str] = []
 
-    def start_now(self: genlab.workspace.Runs, run: genlab.Run) -> None:
+    def start_now(self: genlab.workspace.Runs, run: genlab.Run, executor: object = None) -> None:
         names.append(run.name)
         tiny.train(run)
 
@@ -87,6 +88,19 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
     assert len([run for run in lab.runs if not run.shipped]) == 2
     assert (first.folder / "report.md").read_text().count("../../runs/") == 1
     assert 'lang="en"' in (first.folder / "report.html").read_text()
+
+
+def test_runs_that_train_at_once_share_the_processors(lab: genlab.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def start_now(self: genlab.workspace.Runs, run: genlab.Run, executor: LocalExecutor) -> None:
+        threads.append(executor.threads)
+        tiny.train(run)
+
+    monkeypatch.setattr(genlab.workspace.Runs, "start_now", start_now)
+    monkeypatch.setattr("genlab.jobs.executors._processors", lambda: 8)
+    StudyRun(lab, TINY).run(jobs=4)
+    assert threads == [2, 2]
 
 
 def test_what_was_interrupted_goes_on_and_what_was_done_stays(lab: genlab.Workspace) -> None:
@@ -221,7 +235,7 @@ def test_what_builds_on_a_failed_cell_fails_and_says_so(
 ) -> None:
     start = genlab.workspace.Runs.start_now
 
-    def failing(self: genlab.workspace.Runs, run: genlab.Run) -> None:
+    def failing(self: genlab.workspace.Runs, run: genlab.Run, executor: object = None) -> None:
         if run.config.model == "vae":
             files = RunDirectory(run.directory)
             files.set_state(files.state.model_copy(update={"status": "failed", "message": "It broke."}))

@@ -121,7 +121,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyRun:
     pixels = np.random.default_rng(0).integers(0, 255, (60, 1, 32, 32), dtype=np.uint8)
     write_set(lab.root / "datasets" / "noise", Content(pixels, np.arange(60) % 2, ("even", "odd")))
     patch = pytest.MonkeyPatch()
-    patch.setattr(genlab.workspace.Runs, "start_now", lambda self, run: tiny.train(run))
+    patch.setattr(genlab.workspace.Runs, "start_now", lambda self, run, executor: tiny.train(run))
 
     def grid(quick: bool, images: int) -> list[Cell]:
         cells = []

@@ -17,6 +17,11 @@ def worker_command(directory: Path) -> list[str]:
     return [sys.executable, "-m", "genlab.train", str(directory)]
 
 
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Executor(ABC):
     """Starts workers."""
 
@@ -26,7 +31,14 @@ class Executor(ABC):
 
 
 class LocalExecutor(Executor):
-    """Starts workers on this machine, each in a session of its own so that it outlives who started it."""
+    """Starts workers on this machine, each in a session of its own so that it outlives who started it.
+
+    Each gets its share of the processors, as one of `jobs` that may train at once: two that both take all of two
+    processors wait for each other's threads, and take five times as long.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        self.threads = max(1, _processors() // jobs)
 
     def start(self, directory: Path) -> int:
         """Start the worker; what it prints goes to `worker.log` in the run."""
@@ -37,7 +49,7 @@ class LocalExecutor(Executor):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
+                env={"OMP_NUM_THREADS": str(self.threads), **os.environ, "PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
                 cwd=directory,
             )
         threading.Thread(target=process.wait, daemon=True, name=f"reaper of {directory.name}").start()

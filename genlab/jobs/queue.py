@@ -105,6 +105,6 @@ def start_now(home: Path, run: RunDirectory, executor: Executor | None = None) -
 
 def _start(run: RunDirectory, executor: Executor | None) -> None:
     """Start a worker, then say so in the run's state; until then the worker keeps its hands off the state."""
-    pid = (executor or LocalExecutor()).start(run.path)
+    pid = (executor or LocalExecutor(slots())).start(run.path)
     changes = {"status": "running", "pid": pid, "pid_started": process_started(pid)}
     run.set_state(run.state.model_copy(update=changes))

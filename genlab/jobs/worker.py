@@ -20,7 +20,7 @@ from genlab.core.events import Checkpointed, EpochFinished, Event, Failed, Finis
 from genlab.jobs.executors import LAUNCHED
 from genlab.jobs.images import find_images
 from genlab.jobs.models import with_triplets
-from genlab.jobs.queue import INDEX, pump, slots
+from genlab.jobs.queue import INDEX, pump
 from genlab.runs.checkpoints import (
     checkpoints,
     load_training,
@@ -265,7 +265,6 @@ def _train(run: RunDirectory) -> str:
     worker = Worker(run)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.interrupt)
-    _share_processors()
     return worker.train()
 
 
@@ -274,12 +273,3 @@ def _await_starter(run: RunDirectory) -> None:
     end = time.monotonic() + 10 if LAUNCHED in os.environ else 0
     while time.monotonic() < end and run.state.pid != os.getpid():
         time.sleep(0.01)
-
-
-def _share_processors() -> None:
-    """As many threads as there are processors for each of the runs that may train at once."""
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(max(1, available // slots()))

@@ -14,6 +14,7 @@ import genlab
 from genlab.core.errors import GenlabError
 from genlab.ui.cards import words
 from genlab.ui.state import choose_run, get_workspace
+from genlab.ui.undo import undoable_row
 
 LARGEST_SEED = 2**31 - 1
 TYPES = {
@@ -51,6 +52,16 @@ def any_of(capabilities: str | tuple[str, ...]) -> str:
     ('encodes', 'samples or samples by label')
     """
     return " or ".join(map(words, [capabilities] if isinstance(capabilities, str) else capabilities))
+
+
+def part_of_page(question: str, parts: Iterable[str], *, key: str = "way", of: str = "") -> str:
+    """Which part of a page is shown; it stands in the address, and Undo goes back to the one before."""
+    names = list(parts)
+    with undoable_row(f"part-{key}", key, of=of):
+        shown = st.segmented_control(
+            question, names, default=names[0], key=key, bind="query-params", required=True, wrap=True
+        )
+    return str(shown)
 
 
 def weights_of(run: genlab.Run) -> str:

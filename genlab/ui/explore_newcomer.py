@@ -18,6 +18,7 @@ from genlab.ui.explore_gallery import data_url, labelled_images
 from genlab.ui.explore_pick import image_name
 from genlab.ui.messages import boundary, plain
 from genlab.ui.state import exchange
+from genlab.ui.undo import undoable
 
 if TYPE_CHECKING:
     from genlab.workspace.results import Anomaly, Neighbours, Projection
@@ -69,12 +70,13 @@ def _given() -> tuple[list[tuple[str, bytes]], str]:
             help="Any size and format; each is cropped to the middle and brought to the size of the run's images.",
         )  # fmt: skip
         found = [(file.name, file.getvalue()) for file in files]
-        if st.toggle("Use the camera", key="newcomer-camera"):
-            photograph = st.camera_input("Photograph", key="newcomer-photograph")
-            found += [("photograph", photograph.getvalue())] if photograph else []
-        tone = st.segmented_control(
-            "Light and dark", (FIT, AS_IT_IS, SWAPPED), default=FIT, key="newcomer-tone", required=True
-        )
+        with undoable("newcomer", "newcomer-camera", "newcomer-tone"):
+            if st.toggle("Use the camera", key="newcomer-camera"):
+                photograph = st.camera_input("Photograph", key="newcomer-photograph")
+                found += [("photograph", photograph.getvalue())] if photograph else []
+            tone = st.segmented_control(
+                "Light and dark", (FIT, AS_IT_IS, SWAPPED), default=FIT, key="newcomer-tone", required=True
+            )
         before = st.session_state.setdefault("dropped", [])
         if before or st.session_state.get("taken-away"):
             label, icon = ("Take the dropped ones away", "close") if before else ("Bring the dropped ones back", "undo")

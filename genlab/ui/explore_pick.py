@@ -76,9 +76,10 @@ def choose_images(
 
     Raises `BadInputError` with one sentence while the choice cannot be used.
     """
-    origin = st.segmented_control(
-        "Where from", ORIGINS, default=ORIGINS[0], key=f"{key}-origin", required=True, wrap=True
-    )
+    with undoable_row(f"{key}-origin", f"{key}-origin"):
+        origin = st.segmented_control(
+            "Where from", ORIGINS, default=ORIGINS[0], key=f"{key}-origin", required=True, wrap=True
+        )
     if origin == ORIGINS[1]:
         return _uploaded(run, key, fewest, most)
     images = images or run.images
@@ -139,7 +140,7 @@ def _numbers(images: ImageSet, key: str, start: Sequence[int], fewest: int, most
 def _browser(images: ImageSet, key: str, text: str, most: int) -> None:
     """One page of thumbnails; a click puts an image into the choice, or takes it out."""
     listed = np.arange(images.count)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with undoable_row(f"{key}-seen", f"{key}-class", f"{key}-page", of=images.hash):
         if images.labels is not None:
             every = ("every class", *images.class_names)
             name = st.selectbox("Class", every, key=f"{key}-class")

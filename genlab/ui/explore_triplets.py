@@ -29,7 +29,7 @@ from genlab.ui.explore_rings import rings
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
 from genlab.ui.pictures import show_figure
-from genlab.ui.undo import undoable
+from genlab.ui.undo import noted, undoable, undoable_row
 
 if TYPE_CHECKING:
     from genlab.workspace.results import Projection, Triplets
@@ -123,8 +123,10 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
     try:
         settings, triplets, pictures = sampled if sampled and radii == known else sample(radii)
     except BadInputError as error:
-        st.warning(str(error), icon=":material/swap_horiz:")
+        with undoable("triplet-radii", *SLIDERS, of=run.id):  # beside the rings it is their own Undo that takes these back
+            st.warning(str(error), icon=":material/swap_horiz:")
         return
+    noted("triplet-radii", *SLIDERS, of=run.id)
     rings(run, projected(run, "pca", 2, BACKGROUND, "train"), chosen, settings, seed=seed, draws=draws)
     below_rings = st.container()  # what takes longer comes when the pictures are there
     for place, (name, picture) in enumerate(zip(chosen.names, pictures, strict=True)):
@@ -189,20 +191,17 @@ VIEWS = {"map": "Where they lie", "distances": "Distances", "displacement": "Dis
 
 def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
     """One chart at a time, so that the pictures follow the sliders quickly."""
-    view = st.segmented_control(
-        "Chart",
-        list(VIEWS),
-        default="map",
-        format_func=VIEWS.__getitem__,
-        key="view",
-        bind="query-params",
-        required=True,
-    )
+    with undoable_row("chart", "view", "space"):
+        view = st.segmented_control(
+            "Chart", list(VIEWS), default="map", format_func=VIEWS.__getitem__, key="view", bind="query-params",
+            required=True,
+        )  # fmt: skip
+        if view == "distances":
+            space = st.segmented_control("In", ("code", "pixel"), default="code", key="space", required=True)
     if view == "map":
         _map(run, triplets)
         return
     if view == "distances":
-        space = st.segmented_control("In", ("code", "pixel"), default="code", key="space", required=True)
         unit = "Euclidean distance of codes" if space == "code" else "root mean square difference of decoded pixels"
         figure = triplet_distances(triplets.distances[space], title=unit)
         caption = f"{unit.capitalize()} of each positive and negative from its anchor, “{run.title}”."

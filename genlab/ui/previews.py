@@ -12,6 +12,7 @@ from genlab.core.errors import BadInputError
 from genlab.core.events import Event, Sampled
 from genlab.ui.messages import empty_state
 from genlab.ui.pictures import show_picture
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -87,9 +88,10 @@ def scrubber(run: genlab.Run, events: Sequence[Event]) -> None:
         return
     chosen = steps[-1]
     if len(steps) > 1:
-        follow = run.status == "running" and st.toggle("Follow the newest", value=True, key=f"follow-{run.id}")
-        if not follow:
-            chosen = st.select_slider("Step", steps, value=steps[-1], key=f"scrub-{run.id}")
+        follows, scrubs = f"follow-{run.id}", f"scrub-{run.id}"
+        with undoable_row("scrubbed", follows, scrubs, of=run.id):
+            if not (run.status == "running" and st.toggle("Follow the newest", value=True, key=follows)):
+                chosen = st.select_slider("Step", steps, value=steps[-1], key=scrubs)
     shown = {event.what: event for event in drawn if event.step == chosen}
     shown |= {event.what: event for event in drawn if event.what == "originals" and "reconstructions" in shown}
     kinds = [what for what in dict.fromkeys([*TITLES, *shown]) if what in shown]

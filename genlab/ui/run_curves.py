@@ -13,6 +13,7 @@ from genlab.runs.events import illnesses
 from genlab.ui.messages import empty_state
 from genlab.ui.pictures import show_figure
 from genlab.ui.state import get_models
+from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.figures import Curve, Mark
@@ -109,12 +110,13 @@ def curve_controls(run: genlab.Run, terms: list[str]) -> dict[str, Any]:
     """Which terms, over what, how smooth, on which scale."""
     varied = [term for term in terms if term.startswith(RATE)]
     start = [*(term for term in terms if term not in varied)][:6] + varied
-    shown = st.pills("Terms", terms, selection_mode="multi", default=start, key=f"terms-{run.id}-{len(terms)}")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    chosen, panes = f"terms-{run.id}-{len(terms)}", f"curve-panels-{run.id}"
+    shown = st.pills("Terms", terms, selection_mode="multi", default=start, key=chosen)
+    with undoable_row("run-curves", chosen, "curve-axis", "curve-smoothing", "curve-log", panes, of=run.id):
         axis = st.segmented_control("Over", list(AXES), default="step", format_func=AXES.__getitem__, key="curve-axis")
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="curve-smoothing", width=200)
         log = st.toggle("Log scale", key="curve-log")
-        panels = st.toggle("One panel each", value=len(terms) > 2, key=f"curve-panels-{run.id}")
+        panels = st.toggle("One panel each", value=len(terms) > 2, key=panes)
     return {"terms": shown or terms, "axis": axis or "step", "smoothing": smoothing, "log": log, "panels": panels}
 
 

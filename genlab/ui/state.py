@@ -61,7 +61,8 @@ def choose(label: str, titles: Mapping[str, str], key: str, help: str | None = N
         wanted = wanted if wanted in titles else names[0]
     if wanted in titles:
         state[widget] = wanted
-    chosen: str = st.selectbox(label, names, format_func=lambda name: titles.get(name, name), key=widget, help=help)
+    with undoable_row(key, widget):
+        chosen: str = st.selectbox(label, names, format_func=lambda name: titles.get(name, name), key=widget, help=help)
     state[f"chosen-{key}"] = chosen
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
@@ -86,8 +87,7 @@ def choose_run(
     titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data_title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
-    with undoable_row(key, f"choose-{key}"):
-        return able[choose(label, titles, key, help)]
+    return able[choose(label, titles, key, help)]
 
 
 def title_of_set(info: SetInfo) -> str:

@@ -16,6 +16,7 @@ from genlab.ui.messages import boundary
 from genlab.ui.routes import base
 from genlab.ui.state import get_models
 from genlab.ui.theatre_words import CLOUDS, MODELS, SEEN, TRIALS, Trial
+from genlab.ui.undo import undoable
 from genlab.workspace.exhibit import packed
 from genlab.workspace.theatre import CAST, DRAWN, Scene, choices, scene
 
@@ -78,17 +79,25 @@ def _from_address(key: str, names: Sequence[str]) -> None:
 
 
 def _parameters(model: str) -> tuple[dict[str, Any], int]:
-    """The parameters that this model shows here, and the seed; the loss of a game stands in the address too."""
+    """The parameters that this model shows here, and the seed; the loss of a game stands in the address too.
+
+    What was changed of them is taken back here, as is another model or cloud.
+    """
     infos, values, first = choices(model), CAST[model].values, {}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if "loss" in infos:
-            first["loss"] = _loss(infos.pop("loss"))
-        else:
-            keep_in_address("loss", "")
-        seed = seed_input(help="Fixes the points, the first weights and all noise: the same seed plays the same play.")
-    with st.expander("Parameters", icon=":material/tune:"):
-        plain = {name: info._replace(advanced=False) for name, info in infos.items()}
-        return first | parameter_form(plain, values, f"theatre-{model}"), seed
+    keys = ("model", "cloud", "loss", "seed", *(f"theatre-{model}-{name}" for name in infos))
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with undoable("theatre", *keys, place=row):
+        with row:
+            if "loss" in infos:
+                first["loss"] = _loss(infos.pop("loss"))
+            else:
+                keep_in_address("loss", "")
+            seed = seed_input(
+                help="Fixes the points, the first weights and all noise: the same seed plays the same play."
+            )
+        with st.expander("Parameters", icon=":material/tune:"):
+            plain = {name: info._replace(advanced=False) for name, info in infos.items()}
+            return first | parameter_form(plain, values, f"theatre-{model}"), seed
 
 
 def _loss(info: ParameterInfo) -> str:

@@ -54,6 +54,16 @@ class History:
         return self.now
 
 
+def noted(name: str, *keys: str, of: str = "") -> History:
+    """The history of these widgets, which knows the values that they have now; it shows nothing."""
+    values = {key: st.session_state[key] for key in keys if key in st.session_state}
+    history: History | None = st.session_state.get(f"history-{name}")
+    if history is None or history.of != of:
+        history = st.session_state[f"history-{name}"] = History(of, values)
+    history.note(values)
+    return history
+
+
 @contextmanager
 def undoable(name: str, *keys: str, of: str = "", place: Any = None) -> Iterator[None]:
     """Draw widgets inside; once one of those with these keys was changed, Undo and Redo stand below, or in `place`.
@@ -64,7 +74,7 @@ def undoable(name: str, *keys: str, of: str = "", place: Any = None) -> Iterator
     try:
         yield
     finally:
-        history = _noted(f"history-{name}", keys, of)
+        history = noted(name, *keys, of=of)
         if history.past or history.future:
             with (place or st).container(horizontal=True, gap="xsmall", width="content"):
                 _button("undo", f"history-{name}", history.past, "Take back the last change")
@@ -76,16 +86,6 @@ def undoable_row(name: str, *keys: str, of: str = "") -> Iterator[None]:
     """Draw widgets in a row, with Undo and Redo beside them once one of them was changed."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"), undoable(name, *keys, of=of):
         yield
-
-
-def _noted(kept: str, keys: tuple[str, ...], of: str) -> History:
-    """The history of these widgets, which knows the values that they have now."""
-    values = {key: st.session_state[key] for key in keys if key in st.session_state}
-    history: History | None = st.session_state.get(kept)
-    if history is None or history.of != of:
-        history = st.session_state[kept] = History(of, values)
-    history.note(values)
-    return history
 
 
 def _button(way: str, kept: str, steps: list[Values], help: str) -> None:

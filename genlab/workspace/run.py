@@ -190,6 +190,12 @@ class Run(Explore):
         `run.resume(epochs=40)` lengthens the budget, `run.resume(learning_rate=1e-4)` lowers the rate. What
         would make it another run (seed, batch size, the network) is refused. `at_once` passes the queue.
         """
+        self.queue(**changes)
+        self.lab.runs.start_now(self) if at_once else self.lab.runs.pump()
+        return self
+
+    def queue(self, **changes: Any) -> None:
+        """Put a run that rests back into the queue, changed as `resume` says, and start nothing."""
         self._refuse_shipped("resume")
         state = self.state
         if state.status in ("running", "queued"):
@@ -200,8 +206,6 @@ class Run(Explore):
             self._files.amend(own, shared)
         self._files.clear_wish()
         self._files.set_state(state.model_copy(update={"status": "queued", "message": "", "remedy": ""}))
-        self.lab.runs.start_now(self) if at_once else self.lab.runs.pump()
-        return self
 
     def again(self, **changes: Any) -> Run:
         """Train a new run with the same images and the same values, but for what is changed."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from genlab.jobs.executors import LocalExecutor
 from genlab.runs.files import write_atomically
 from genlab.runs.locking import is_alive, only_worker, process_started
 from genlab.studies.report import write_report
@@ -22,6 +23,7 @@ from genlab.studies.study import Cell, Report, Result, Study, find_study
 
 if TYPE_CHECKING:
     from genlab.data import ImageSet
+    from genlab.jobs.executors import Executor
     from genlab.workspace.run import Run
     from genlab.workspace.workspace import Workspace
 
@@ -80,6 +82,7 @@ class StudyRun:
             for cell, numbers in self.study.compute(self.images, ours):
                 self._keep(cell, {"run": "", "numbers": numbers})
                 progress(self.progress())
+        executor = LocalExecutor(jobs)
         running: list[tuple[Cell, Run]] = []
         failed = set[str]()
         while waiting or running:
@@ -89,7 +92,7 @@ class StudyRun:
             ready = [cell for cell in waiting if unfinished.isdisjoint(cell.builds_on.values())]
             for cell in ready[: jobs - len(running)]:
                 waiting.remove(cell)
-                running.append((cell, self._begin(cell)))
+                running.append((cell, self._begin(cell, executor)))
             for cell, run in [pair for pair in running if pair[1].status not in ("running", "queued")]:
                 running.remove((cell, run))
                 if not self._take(cell, run):
@@ -158,13 +161,15 @@ class StudyRun:
             f"{', synthetic' if self.images.synthetic else ''}), {'quick' if self.quick else 'full'} grid."
         )
 
-    def _begin(self, cell: Cell) -> Run:
+    def _begin(self, cell: Cell, executor: Executor) -> Run:
         """The cell's run: the one that was begun before, where it can go on, or a new one."""
         known = self._cell(cell).get("run")
         if known and known in self.lab.runs:
             run = self.lab.runs[known]
             if run.status in ("paused", "interrupted"):
-                run.resume(at_once=True)
+                run.queue()
+            if run.status == "queued":
+                self.lab.runs.start_now(run, executor)
             if run.status != "failed":
                 return run
         data = cell.data or self.images
@@ -172,7 +177,7 @@ class StudyRun:
         name = f"{self.study.name}: {cell.key}"
         run = self.lab.prepare(cell.model, data, preset=cell.preset, name=name, **cell.values, **built_on)
         self._keep(cell, {"run": run.id})
-        self.lab.runs.start_now(run)
+        self.lab.runs.start_now(run, executor)
         return run
 
     def _take(self, cell: Cell, run: Run) -> bool:

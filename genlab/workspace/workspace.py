@@ -24,6 +24,7 @@ from genlab.workspace.run import Run
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
     from genlab.data import ImageSet
+    from genlab.jobs.executors import Executor
     from genlab.workspace.estimate import Estimate
 
 
@@ -242,9 +243,9 @@ class Runs:
         """Start queued runs while there is room."""
         self._configs()
 
-    def start_now(self, run: Run) -> None:
-        """Start a queued run at once, past the queue."""
-        start_now(self.lab.root, RunDirectory(run.directory))
+    def start_now(self, run: Run, executor: Executor | None = None) -> None:
+        """Start a queued run at once, past the queue; by the local executor, where no other is named."""
+        start_now(self.lab.root, RunDirectory(run.directory), executor)
 
 
 def _reference(images: ImageSet) -> DataReference:
