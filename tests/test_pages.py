@@ -54,6 +54,16 @@ def test_each_page_opens_in_an_empty_laboratory(page: str) -> None:
     assert opened(page).title
 
 
+def test_a_newcomer_begins_with_the_vae_and_others_with_their_newest_run(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own,) = [run.id for run in genlab.Workspace().runs if not run.shipped]
+    assert opened("sample").selectbox(key="choose-run").value == own
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path / "empty"))
+    assert opened("sample").selectbox(key="choose-run").value == "digits-vae"
+    assert opened("recognise").selectbox(key="choose-run").value == "log-ends-recognition"  # the VAE does not do this
+
+
 def test_the_first_page_needs_nothing_heavy(home: Path) -> None:
     code = (
         "import sys; from streamlit.testing.v1 import AppTest; "

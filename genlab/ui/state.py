@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from genlab.core.registry import Entry
     from genlab.data.imageset import SetInfo
 
+FIRST = "digits-vae"  # of the runs that come along, what most pages begin with
+
 
 @st.cache_resource(show_spinner=False)
 def _workspace(home: str) -> genlab.Workspace:
@@ -87,7 +89,8 @@ def choose_run(
     titles = {run.id: f"{run.name} · {run.config.title} · {run.config.data_title}" for run in able.values()}
     lacking = len(every) - len(able)
     help = f"{lacking} more cannot {doing} and are not listed." if lacking else None
-    return able[choose(label, titles, key, help)]
+    start = FIRST if next(iter(able.values())).shipped else ""  # else one's own, the newest first
+    return able[choose(label, titles, key, help, start)]
 
 
 def title_of_set(info: SetInfo) -> str:
