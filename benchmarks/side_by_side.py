@@ -1,8 +1,7 @@
-"""What two trainings at once cost each other: by how PyTorch's threads wait, and by how many each may have.
+"""What two trainings at once cost each other, with a thread for every processor each or with one's share of them.
 
-`python benchmarks/side_by_side.py`, on an idle machine with as many processors as it has. Every row trains the same small
-convolutional network in processes of their own, alone or two at once, and gives wall-clock milliseconds a step (medians over
-rounds, all settings in turns in each round). Only threads of GNU's OpenMP (Linux) know `GOMP_SPINCOUNT`.
+`python benchmarks/side_by_side.py`, on an idle machine. Both rows train the same small convolutional network in processes of
+their own, alone and two at once: wall-clock milliseconds a step, medians over rounds in which the rows take turns.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 from harness import report
 
-from genlab.jobs.executors import SPIN, LocalExecutor
+from genlab.jobs.executors import LocalExecutor
 
 ROUNDS = 5
 STEP = """
@@ -37,12 +36,12 @@ print((time.perf_counter() - begun) / 50 * 1000)
 """
 
 
-def side_by_side(count: int, settings: dict[str, str]) -> float:
-    """Milliseconds a step of `count` trainings that begin together."""
-    clean = {name: value for name, value in os.environ.items() if name not in (*SPIN, "OMP_NUM_THREADS")}
-    begin = [sys.executable, "-c", STEP]
+def side_by_side(trainings: int, threads: int) -> float:
+    """Milliseconds a step of as many trainings that begin together, with so many threads each."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen(begin, env=clean | settings, **pipes) for _ in range(count)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    begin = [sys.executable, "-c", STEP]
+    running = [subprocess.Popen(begin, env=environment, **pipes) for _ in range(trainings)]
     for process in running:
         assert process.stdout.readline() == "ready\n"
     for process in running:
@@ -52,17 +51,12 @@ def side_by_side(count: int, settings: dict[str, str]) -> float:
 
 
 def main() -> None:
-    every = {"OMP_NUM_THREADS": str(LocalExecutor(1).threads)}
-    settings = {
-        "all processors, spinning as by default": every,
-        "all processors, spinning briefly": every | SPIN,
-        "its share of the processors": {"OMP_NUM_THREADS": str(LocalExecutor(2).threads)} | SPIN,
-    }
-    found: dict[str, dict[int, list[float]]] = {name: {1: [], 2: []} for name in settings}
+    threads = {"all processors": LocalExecutor(1).threads, "its share of the processors": LocalExecutor(2).threads}
+    found: dict[str, dict[int, list[float]]] = {name: {1: [], 2: []} for name in threads}
     for _ in range(ROUNDS):
-        for name, chosen in settings.items():
-            for count in (1, 2):
-                found[name][count].append(side_by_side(count, chosen))
+        for name, count in threads.items():
+            for trainings in (1, 2):
+                found[name][trainings].append(side_by_side(trainings, count))
     rows = {
         name: {"alone_ms": statistics.median(times[1]), "two_at_once_ms": statistics.median(times[2]), "rounds": ROUNDS}
         for name, times in found.items()

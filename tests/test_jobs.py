@@ -98,7 +98,6 @@ def test_workers_share_the_processors_unless_the_environment_says_how_many_threa
 
         def __init__(self, command: list[str], env: dict[str, str], **others: object) -> None:
             asked.append(env["OMP_NUM_THREADS"])
-            assert int(env["GOMP_SPINCOUNT"]) <= 1000  # else they wait for one another with all their might
 
         def wait(self) -> None:
             pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from typing import Any
 import click
 
 from genlab.core.errors import FailedRunError, GenlabError
-from genlab.jobs.executors import SPIN
 
 COMMANDS = {
     "app": "app",
@@ -74,8 +72,6 @@ def genlab() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with 0, with 2 for what was asked wrongly, with 1 for a run that failed."""
-    for name, count in SPIN.items():  # before PyTorch comes; for the app too, which decodes while a run trains
-        os.environ.setdefault(name, count)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # standard error is for people: progress and one sentence
     sys.exit(run(arguments))

@@ -10,9 +10,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 LAUNCHED = "GENLAB_LAUNCHED"  # tells a worker that its starter writes the state first
-# How long a thread spins before it sleeps, where PyTorch's threads are those of GNU's OpenMP. By default it spins for
-# milliseconds, so that two programs with a thread on each processor wait for each other, and take twenty times as long.
-SPIN = {"GOMP_SPINCOUNT": "1000"}
 
 
 def worker_command(directory: Path) -> list[str]:
@@ -36,7 +33,8 @@ class Executor(ABC):
 class LocalExecutor(Executor):
     """Starts workers on this machine, each in a session of its own so that it outlives who started it.
 
-    Each gets its share of the processors, as one of `jobs` that may train at once.
+    Each gets its share of the processors, as one of `jobs` that may train at once: the threads of two that both have
+    all of them spin waiting for one another, and both take several times as long (`benchmarks/side_by_side.py`).
     """
 
     def __init__(self, jobs: int = 1) -> None:
@@ -44,7 +42,6 @@ class LocalExecutor(Executor):
 
     def start(self, directory: Path) -> int:
         """Start the worker; what it prints goes to `worker.log` in the run."""
-        defaults = SPIN | {"OMP_NUM_THREADS": str(self.threads)}
         with (directory / "worker.log").open("ab") as output:
             process = subprocess.Popen(
                 worker_command(directory),
@@ -52,7 +49,7 @@ class LocalExecutor(Executor):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=defaults | os.environ | {"PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
+                env={"OMP_NUM_THREADS": str(self.threads), **os.environ, "PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
                 cwd=directory,
             )
         threading.Thread(target=process.wait, daemon=True, name=f"reaper of {directory.name}").start()
