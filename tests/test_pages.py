@@ -59,8 +59,10 @@ def test_a_newcomer_begins_with_the_vae_and_others_with_their_newest_run(
 ) -> None:
     (own,) = [run.id for run in genlab.Workspace().runs if not run.shipped]
     assert opened("sample").selectbox(key="choose-run").value == own
+    assert opened("compare").multiselect(key="compared").value == [own, "digits-vae", "digits-vae-gan"]
     monkeypatch.setenv("GENLAB_HOME", str(tmp_path / "empty"))
     assert opened("sample").selectbox(key="choose-run").value == "digits-vae"
+    assert opened("compare").multiselect(key="compared").value == ["digits-vae", "digits-vae-gan", "digits-dcgan"]
     assert opened("recognise").selectbox(key="choose-run").value == "log-ends-recognition"  # the VAE does not do this
 
 

@@ -21,7 +21,8 @@ from genlab.ui.state import get_workspace
 from genlab.ui.undo import undoable, undoable_row
 
 MOST = 8
-FIRST = 3  # runs shown before anybody chose
+FIRST = 3  # runs shown before anybody chose: one's own, then
+ALONG = ("digits-vae", "digits-vae-gan", "digits-dcgan")  # which come along
 SAMPLES = 10
 ABSENT = "–"
 
@@ -35,9 +36,11 @@ def choose_runs() -> list[genlab.Run]:
         )
         st.stop()
     wanted = [id for id in st.query_params.get_all("runs") if id in runs]
+    own = [run.id for run in runs.values() if not run.shipped]  # the newest first
+    start = [*own, *(id for id in ALONG if id in runs)][:FIRST]
     with undoable_row("compared", "compared", of=" ".join(runs)):
         chosen = st.multiselect(
-            "Runs", list(runs), wanted or list(runs)[:FIRST], max_selections=MOST, key="compared",
+            "Runs", list(runs), wanted or start, max_selections=MOST, key="compared",
             format_func=lambda id: f"{runs[id].title} · {runs[id].config.data_title}", placeholder="Choose runs",
         )  # fmt: skip
     if st.query_params.get_all("runs") != chosen:

@@ -74,7 +74,7 @@ def weights_of(run: genlab.Run) -> str:
 
 def seed_input(key: str = "seed", *, help: str = "The same seed gives the same images again.") -> int:
     """A seed that stands in the address, with a die for another one."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
         seed = st.number_input("Seed", 0, LARGEST_SEED, 0, key=key, bind="query-params", help=help, width=130)
         st.button(
             "", icon=":material/casino:", key=f"{key}-next", help="Another seed", on_click=_another_seed, args=(key,)
