@@ -51,7 +51,7 @@ def side_by_side(trainings: int, threads: int) -> float:
 
 
 def main() -> None:
-    threads = {"all processors": LocalExecutor(1).threads, "its share of the processors": LocalExecutor(2).threads}
+    threads = {"all processors": LocalExecutor(1).threads(), "its share of the processors": LocalExecutor(2).threads()}
     found: dict[str, dict[int, list[float]]] = {name: {1: [], 2: []} for name in threads}
     for _ in range(ROUNDS):
         for name, count in threads.items():

@@ -13,7 +13,7 @@ import pytest
 from tiny import prepared, train
 
 from genlab.core.errors import BadInputError
-from genlab.jobs.executors import Executor, LocalExecutor, worker_command
+from genlab.jobs.executors import THREADS, Executor, LocalExecutor, worker_command
 from genlab.jobs.queue import INDEX, pump, slots, start_now
 from genlab.jobs.worker import main
 from genlab.runs.config import RunState, read_state, write_state
@@ -27,10 +27,12 @@ class Pretend(Executor):
 
     def __init__(self, book: Path) -> None:
         self.book = book
+        self.beside: list[int] = []
 
-    def start(self, directory: Path) -> int:
+    def start(self, directory: Path, beside: int = 0) -> int:
         with self.book.open("a") as file:
             file.write(directory.name + "\n")
+        self.beside.append(beside)
         return os.getpid()
 
     @property
@@ -79,6 +81,7 @@ def test_slots_are_what_the_environment_says(
     monkeypatch.setenv("GENLAB_JOBS", "2")
     pump(lab.root, executor)
     assert len(executor.started) == 2
+    assert executor.beside == [0, 1]
     for wrong in ("0", "many", "-1"):
         monkeypatch.setenv("GENLAB_JOBS", wrong)
         with pytest.raises(BadInputError, match="GENLAB_JOBS"):
@@ -87,9 +90,12 @@ def test_slots_are_what_the_environment_says(
     assert slots() == 1
 
 
-@pytest.mark.parametrize(("processors", "jobs", "threads"), [(2, 1, "2"), (2, 2, "1"), (8, 3, "2"), (2, 5, "1")])
-def test_workers_share_the_processors_unless_the_environment_says_how_many_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, jobs: int, threads: str
+@pytest.mark.parametrize(
+    ("processors", "jobs", "beside", "threads"),
+    [(2, 1, 0, "2"), (2, 2, 0, "1"), (8, 3, 2, "2"), (2, 5, 0, "1"), (2, 1, 1, "1"), (8, 2, 3, "2")],
+)
+def test_workers_share_the_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, jobs: int, beside: int, threads: str
 ) -> None:
     asked: list[str] = []
 
@@ -97,18 +103,32 @@ def test_workers_share_the_processors_unless_the_environment_says_how_many_threa
         pid = 1
 
         def __init__(self, command: list[str], env: dict[str, str], **others: object) -> None:
-            asked.append(env["OMP_NUM_THREADS"])
+            asked.append(env[THREADS])
 
         def wait(self) -> None:
             pass
 
     monkeypatch.setattr("genlab.jobs.executors.subprocess.Popen", Process)
     monkeypatch.setattr("genlab.jobs.executors._processors", lambda: processors)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    LocalExecutor(jobs).start(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    LocalExecutor(jobs).start(tmp_path)
-    assert asked == [threads, "7"]
+    monkeypatch.setenv(THREADS, "9")  # a worker's own share is not that of the worker that it starts when it ends
+    LocalExecutor(jobs).start(tmp_path, beside)
+    assert asked == [threads]
+
+
+def test_a_worker_takes_its_share_unless_the_environment_says_how_many_threads(
+    lab: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", set_to.append)
+    monkeypatch.setenv(THREADS, "3")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    first, second, third = queued(lab, 3)
+    assert main([str(first.directory)]) == 0
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert main([str(second.directory)]) == 0
+    monkeypatch.delenv(THREADS)  # `python -m genlab.train` by hand
+    assert main([str(third.directory)]) == 0
+    assert set_to == [3]
 
 
 def test_a_run_may_pass_the_queue(lab: Workspace, executor: Pretend) -> None:
@@ -117,6 +137,7 @@ def test_a_run_may_pass_the_queue(lab: Workspace, executor: Pretend) -> None:
     start_now(lab.root, RunDirectory(second.directory), executor)
     start_now(lab.root, RunDirectory(second.directory), executor)
     assert executor.started == [first.id, second.id]
+    assert executor.beside == [0, 1]  # so that it leaves the first its processors
 
 
 def _pump_at_once(home: str, book: str, barrier: object) -> None:

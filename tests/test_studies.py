@@ -91,16 +91,15 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
 
 
 def test_runs_that_train_at_once_share_the_processors(lab: genlab.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads: list[int] = []
+    jobs: list[int] = []
 
     def start_now(self: genlab.workspace.Runs, run: genlab.Run, executor: LocalExecutor) -> None:
-        threads.append(executor.threads)
+        jobs.append(executor.jobs)
         tiny.train(run)
 
     monkeypatch.setattr(genlab.workspace.Runs, "start_now", start_now)
-    monkeypatch.setattr("genlab.jobs.executors._processors", lambda: 8)
     StudyRun(lab, TINY).run(jobs=4)
-    assert threads == [2, 2]
+    assert jobs == [4, 4]
 
 
 def test_what_was_interrupted_goes_on_and_what_was_done_stays(lab: genlab.Workspace) -> None:

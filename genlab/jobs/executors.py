@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 LAUNCHED = "GENLAB_LAUNCHED"  # tells a worker that its starter writes the state first
+THREADS = "GENLAB_THREADS"  # tells a worker its share of the processors
 
 
 def worker_command(directory: Path) -> list[str]:
@@ -26,21 +27,26 @@ class Executor(ABC):
     """Starts workers."""
 
     @abstractmethod
-    def start(self, directory: Path) -> int:
-        """Start the worker of one run and return its process number."""
+    def start(self, directory: Path, beside: int = 0) -> int:
+        """Start the worker of one run, `beside` others that train, and return its process number."""
 
 
 class LocalExecutor(Executor):
     """Starts workers on this machine, each in a session of its own so that it outlives who started it.
 
-    Each gets its share of the processors, as one of `jobs` that may train at once: the threads of two that both have
-    all of them spin waiting for one another, and both take several times as long (`benchmarks/side_by_side.py`).
+    Each gets its share of the processors, as one of `jobs` that are to train at once, or of more that do: the threads of
+    two that both have all of them spin waiting for one another, and both take several times as long
+    (`benchmarks/side_by_side.py`).
     """
 
     def __init__(self, jobs: int = 1) -> None:
-        self.threads = max(1, _processors() // jobs)
+        self.jobs = jobs
 
-    def start(self, directory: Path) -> int:
+    def threads(self, beside: int = 0) -> int:
+        """How many a worker gets that starts when `beside` others train."""
+        return max(1, _processors() // max(self.jobs, beside + 1))
+
+    def start(self, directory: Path, beside: int = 0) -> int:
         """Start the worker; what it prints goes to `worker.log` in the run."""
         with (directory / "worker.log").open("ab") as output:
             process = subprocess.Popen(
@@ -49,7 +55,7 @@ class LocalExecutor(Executor):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={"OMP_NUM_THREADS": str(self.threads), **os.environ, "PYTHONUNBUFFERED": "1", LAUNCHED: "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1", LAUNCHED: "1", THREADS: str(self.threads(beside))},
                 cwd=directory,
             )
         threading.Thread(target=process.wait, daemon=True, name=f"reaper of {directory.name}").start()

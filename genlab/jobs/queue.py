@@ -10,7 +10,7 @@ from pathlib import Path
 
 from genlab.core.errors import BadInputError, GenlabError
 from genlab.jobs.executors import Executor, LocalExecutor
-from genlab.runs.config import RunConfig, read_config, read_state
+from genlab.runs.config import RunConfig, RunState, read_config, read_state
 from genlab.runs.directory import RunDirectory
 from genlab.runs.locking import process_started
 
@@ -82,29 +82,37 @@ def pump(home: Path, executor: Executor | None = None) -> list[RunConfig]:
     The index stays locked meanwhile, so that two processes never start one run twice.
     """
     with index(home) as connection:
-        rows = connection.execute("SELECT id FROM runs WHERE status IN ('queued', 'running')").fetchall()
-        states = [(run.state, run) for run in (RunDirectory(home / "runs" / name) for (name,) in rows)]
+        states = _active(connection, home)
         waiting = sorted(
             ((state.updated, run.path.name, run) for state, run in states if state.status == "queued"),
             key=lambda entry: entry[:2],
         )
         if waiting:
-            free = slots() - sum(state.status == "running" for state, _ in states)
-            for _, _, run in waiting[: max(0, free)]:
-                _start(run, executor)
+            running = len(states) - len(waiting)
+            for _, _, run in waiting[: max(0, slots() - running)]:
+                _start(run, executor, running)
+                running += 1
         configs = connection.execute("SELECT config FROM runs ORDER BY id DESC").fetchall()
     return [RunConfig.model_validate_json(config) for (config,) in configs]
 
 
 def start_now(home: Path, run: RunDirectory, executor: Executor | None = None) -> None:
     """Start one queued run at once, whether or not a slot is free."""
-    with index(home):
+    with index(home) as connection:
         if run.state.status == "queued":
-            _start(run, executor)
+            running = sum(state.status == "running" for state, _ in _active(connection, home))
+            _start(run, executor, running)
 
 
-def _start(run: RunDirectory, executor: Executor | None) -> None:
+def _active(connection: sqlite3.Connection, home: Path) -> list[tuple[RunState, RunDirectory]]:
+    """The runs that wait or train, with their states."""
+    rows = connection.execute("SELECT id FROM runs WHERE status IN ('queued', 'running')").fetchall()
+    found = [(run.state, run) for run in (RunDirectory(home / "runs" / name) for (name,) in rows)]
+    return [(state, run) for state, run in found if state.status in ("queued", "running")]
+
+
+def _start(run: RunDirectory, executor: Executor | None, beside: int) -> None:
     """Start a worker, then say so in the run's state; until then the worker keeps its hands off the state."""
-    pid = (executor or LocalExecutor(slots())).start(run.path)
+    pid = (executor or LocalExecutor(slots())).start(run.path, beside)
     changes = {"status": "running", "pid": pid, "pid_started": process_started(pid)}
     run.set_state(run.state.model_copy(update=changes))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from genlab.core.capabilities import Descends, Fits
 from genlab.core.errors import GenlabError
 from genlab.core.events import Checkpointed, EpochFinished, Event, Failed, Finished, Paused, Progressed, Started
-from genlab.jobs.executors import LAUNCHED
+from genlab.jobs.executors import LAUNCHED, THREADS
 from genlab.jobs.images import find_images
 from genlab.jobs.models import with_triplets
 from genlab.jobs.queue import INDEX, pump
@@ -265,6 +265,10 @@ def _train(run: RunDirectory) -> str:
     worker = Worker(run)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.interrupt)
+    if THREADS in os.environ and "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(int(os.environ[THREADS]))
     return worker.train()
 
 
