@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from genlab.core.errors import UnknownNameError
 from genlab.core.registry import find
 from genlab.jobs.executors import LocalExecutor
 from genlab.runs.directory import RunDirectory
+from genlab.runs.locking import process_started
 from genlab.studies import (
     Cell,
     Chart,
@@ -78,7 +83,7 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
     seen: list[Progress] = []
     first = StudyRun(lab, TINY)
     report = first.run(jobs=2, progress=seen.append)
-    assert seen[-1] == Progress(2, 0, 0, 2)
+    assert seen[-1][:4] == (2, 0, 0, 2)
     losses = [result.numbers["loss"] for result in first.results()]
     assert losses == [lab.runs[result.run].scalars()[-1]["loss"] for result in first.results()]
     assert report.tables[0].rows[0][1].text.startswith(f"{sum(losses) / 2:.4g} ± ")
@@ -88,6 +93,36 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
     assert len([run for run in lab.runs if not run.shipped]) == 2
     assert (first.folder / "report.md").read_text().count("../../runs/") == 1
     assert 'lang="en"' in (first.folder / "report.html").read_text()
+
+
+def test_the_time_left_is_reckoned_by_the_cells_that_were_done(
+    dotted: genlab.Workspace, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Progress] = []
+    study = StudyRun(dotted, chained())
+    study.run(progress=seen.append)
+    assert seen[-1].seconds_left == 0
+    del study._record["cells"]["role=real"]["numbers"]
+    monkeypatch.setattr(StudyRun, "active", True)
+    for before, left in ((1, 30), (2, 60), (3, None)):  # a minute for two cells, for one, for none
+        study._record["begun"] = {"at": time.time() - 60, "done": before}
+        study._write()
+        found = StudyRun(dotted, chained()).progress()
+        assert found.done == 3
+        assert found.seconds_left == (left and pytest.approx(left, rel=0.1))
+
+
+def test_pausing_ends_the_process_that_is_at_work(lab: genlab.Workspace) -> None:
+    study = StudyRun(lab, TINY)
+    study.folder.mkdir(parents=True)
+    study.pause()  # nothing is at work
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    study._record |= {"pid": process.pid, "pid_started": process_started(process.pid)}
+    study._write()
+    assert study.active
+    study.pause()
+    assert process.wait(60) == -signal.SIGTERM
+    assert not study.active
 
 
 def test_runs_that_train_at_once_share_the_processors(lab: genlab.Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,12 +281,12 @@ def test_what_builds_on_a_failed_cell_fails_and_says_so(
         seen: list[Progress] = []
         study = StudyRun(dotted, chained())
         study.run(progress=seen.append)
-    assert seen[-1] == Progress(1, 3, 0, 4)
+    assert seen[-1][:4] == (1, 3, 0, 4)
     broken, *others = failures(study)
     assert broken == "role=vae: It broke."
     assert others == [f"role=sampled, seed={seed}: it builds on role=vae, which failed." for seed in range(2)]
     study.run(progress=seen.append)
-    assert seen[-1] == Progress(4, 0, 0, 4)
+    assert seen[-1][:4] == (4, 0, 0, 4)
 
 
 def test_a_run_that_others_still_need_is_trained_again_when_it_is_gone(

@@ -54,7 +54,10 @@ def study(name: str | None, quick: bool, data: str | None, executor: str, jobs: 
 
 
 def _shown(progress: Progress) -> None:
+    from genlab.workspace.progress import duration
+
     end = "\n" if progress.done + progress.failed == progress.cells else ""
     failed = f", {progress.failed} failed" if progress.failed else ""
-    line = f"{progress.done} of {progress.cells} runs done, {progress.running} training{failed}"
+    left = f", about {duration(progress.seconds_left)} left" if progress.seconds_left else ""
+    line = f"{progress.done} of {progress.cells} runs done, {progress.running} training{failed}{left}"
     print(f"\r\x1b[K{line}", end=end, file=sys.stderr, flush=True)

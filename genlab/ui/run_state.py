@@ -9,7 +9,7 @@ import streamlit as st
 
 import genlab
 from genlab.core.events import EpochFinished, Event, Progressed, Started
-from genlab.ui.train_form import duration
+from genlab.workspace.progress import duration
 
 ACTIVE = ("running", "queued")
 BADGES: dict[str, tuple[str, str]] = {

@@ -10,6 +10,7 @@ import streamlit as st
 from genlab.ui.messages import boundary, plain
 from genlab.ui.pictures import show_figure, show_picture
 from genlab.ui.state import choose, choose_image_set, get_workspace
+from genlab.workspace.progress import duration
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -56,7 +57,11 @@ def _state(running: StudyRun, was_active: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         failed = f", {now.failed} failed" if now.failed else ""
         training = f", {now.running} training now" if active else ""
-        st.progress(now.done / max(1, now.cells), f"{now.done} of {now.cells} runs measured{failed}{training}")
+        left = f", about {duration(now.seconds_left)} left" if now.seconds_left else ""
+        st.progress(now.done / max(1, now.cells), f"{now.done} of {now.cells} runs measured{failed}{training}{left}")
+        if active:
+            help = "Begin no more runs; those that train now go on to their end. It goes on from there."
+            st.button("Pause", icon=":material/pause:", key="pause-study", on_click=running.pause, help=help)
         if active or now.done == now.cells:
             return
         label = "Go on" if now.done else "Run the study"

@@ -16,6 +16,7 @@ from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary, empty_state, plain
 from genlab.ui.navigation import page
 from genlab.ui.state import choose, get_models, get_workspace, remember, title_of_set
+from genlab.workspace.progress import duration
 
 if TYPE_CHECKING:
     from genlab.core.registry import Entry
@@ -137,23 +138,6 @@ def estimate(plan: Plan, content: str) -> None:
     columns[1].metric("Memory", f"≈ {size(found.memory_bytes)}", help="Weights, optimiser and activations, roughly.")
     columns[2].metric("Parameters", f"{found.parameters:,}", help="Numbers that gradient descent moves.")
     columns[3].metric("Steps", f"{found.steps:,}", help=f"Optimisation steps in all, on {found.device}.")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the words of a clock.
-
-    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
-    ('under 1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
-    """
-    if seconds < 1:
-        return "under 1 s"
-    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    left, parts = int(seconds), list[str]()
-    for length, unit in units:
-        count, left = divmod(left, length)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-    return " ".join(part for part in parts[:2] if part)
 
 
 def size(count: float) -> str:

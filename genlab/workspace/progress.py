@@ -1,4 +1,4 @@
-"""A bar on standard error while a run trains."""
+"""A bar on standard error while a run trains, and durations in words."""
 
 from __future__ import annotations
 
@@ -64,3 +64,20 @@ class Bar:
 
     def _print(self, line: str) -> None:
         print(f"\r\x1b[K{line}" if self.live else line, end="" if self.live else "\n", file=self.stream, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the words of a clock.
+
+    >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+    ('under 1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds < 1:
+        return "under 1 s"
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    left, parts = int(seconds), list[str]()
+    for length, unit in units:
+        count, left = divmod(left, length)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)

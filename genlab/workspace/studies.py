@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -31,12 +32,13 @@ LOOK = 0.1  # seconds between two looks at the runs
 
 
 class Progress(NamedTuple):
-    """How far a study is: cells done, failed, training now, and in all."""
+    """How far a study is: cells done, failed, training now, and in all; seconds left, once a cell is done that took some."""
 
     done: int
     failed: int
     running: int
     cells: int
+    seconds_left: float | None = None
 
 
 class StudyRun:
@@ -70,7 +72,9 @@ class StudyRun:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with only_worker(self.folder, patience=0):
-            self._record = self._read() | {"pid": os.getpid(), "pid_started": process_started(os.getpid())}
+            own = {"pid": os.getpid(), "pid_started": process_started(os.getpid())}
+            self._record = self._read() | own
+            self._record["begun"] = {"at": time.time(), "done": len(self.results())}
             self._train(jobs, progress or (lambda now: None))
         return self.report()
 
@@ -98,7 +102,7 @@ class StudyRun:
                 if not self._take(cell, run):
                     failed.add(cell.key)
             done = len(self.cells) - len(waiting) - len(running) - len(failed)
-            progress(Progress(done, len(failed), len(running), len(self.cells)))
+            progress(Progress(done, len(failed), len(running), len(self.cells), self._seconds_left(done, len(failed))))
             if running:
                 time.sleep(LOOK)
 
@@ -125,6 +129,11 @@ class StudyRun:
         self._record = self._read() | {"pid": process.pid, "pid_started": process_started(process.pid)}
         self._write()
 
+    def pause(self) -> None:
+        """Begin no more runs, where it runs in a process of its own; those that train now go on to their end."""
+        if self.active:
+            os.kill(self._read()["pid"], signal.SIGTERM)
+
     @property
     def active(self) -> bool:
         """Whether a process is at work on it."""
@@ -138,7 +147,16 @@ class StudyRun:
         done = sum("numbers" in cell for cell in known)
         begun = [cell["run"] for cell in known if cell and "numbers" not in cell]
         states = [self.lab.runs[run].status for run in begun if run in self.lab.runs]
-        return Progress(done, states.count("failed"), states.count("running"), len(self.cells))
+        failed = states.count("failed")
+        left = self._seconds_left(done, failed) if self.active else None
+        return Progress(done, failed, states.count("running"), len(self.cells), left)
+
+    def _seconds_left(self, done: int, failed: int) -> float | None:
+        """What the cells that are left take, if they take as long as those that were done since it was begun."""
+        begun = self._record.get("begun", {"at": 0.0, "done": done})
+        if done <= begun["done"]:
+            return None
+        return float(time.time() - begun["at"]) / (done - begun["done"]) * (len(self.cells) - done - failed)
 
     def results(self) -> list[Result]:
         """The cells that are finished and measured, in the order of the grid."""
