@@ -13,7 +13,7 @@ from visiting import visit
 
 import genlab
 from genlab.studies import Cell, Chart, Entry, Line, Report, Result, Study, Table, find_study
-from genlab.workspace.studies import StudyRun
+from genlab.workspace.studies import Progress, StudyRun
 
 
 def said(app: AppTest) -> str:
@@ -34,6 +34,19 @@ def test_it_says_what_the_study_asks_and_that_nothing_is_measured(home: Path, mo
     assert "Nothing is measured yet" in said(app)
     app.button(key="start-study").click().run()
     assert started == [("vae-gan-batchnorm", True, 2)]
+
+
+def test_one_that_is_at_work_tells_the_time_left_and_can_be_paused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[str] = []
+    monkeypatch.setattr(StudyRun, "active", True)
+    monkeypatch.setattr(StudyRun, "progress", lambda self: Progress(3, 0, 2, 20, 90.0))
+    monkeypatch.setattr(StudyRun, "pause", lambda self: paused.append(self.study.name))
+    app = visit("studies", study="vae-gan-batchnorm")
+    assert "3 of 20 runs measured, 2 training now, about 1 min 30 s left" in str(app.get("progress")[0].proto)
+    assert app.button(key="show-study").label == "Show what is there"  # none of them is in the report below yet
+    assert not [button for button in app.button if button.key == "start-study"]
+    app.button(key="pause-study").click().run()
+    assert paused == ["vae-gan-batchnorm"]
 
 
 def test_a_report_links_its_numbers_to_their_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

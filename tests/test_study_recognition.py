@@ -97,7 +97,7 @@ def test_the_verdict_weighs_sampled_triplets_against_real_ones_and_against_none(
     equal = study.conclude(results(sampled=(0.9, 0.75, 0.85)), lambda run: None)
     assert "do not replace real ones: not confirmed" in equal.findings[0]
     only = study.conclude(results()[:1], lambda run: None)
-    assert "not all runs are there yet" in only.findings[0]
+    assert only.findings == ("Small network: do sampled triplets replace real ones? Not all runs are there yet.",)
 
 
 def test_measured_stands_beside_printed() -> None:

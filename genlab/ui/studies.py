@@ -46,11 +46,12 @@ def choose_study() -> StudyRun:
 def follow(running: StudyRun) -> None:
     """How far it is, and a button that starts it; looks again while it is at work."""
     active = running.active
-    st.fragment(_state, run_every=SECONDS if active else None)(running, active)
+    st.fragment(_state, run_every=SECONDS if active else None)(running, active, len(running.results()))
 
 
 @boundary()
-def _state(running: StudyRun, was_active: bool) -> None:
+def _state(running: StudyRun, was_active: bool, shown: int) -> None:
+    """`shown` of its runs are in the report below, which is made again when all is done, or when somebody asks for it."""
     now, active = running.progress(), running.active
     if was_active and not active:
         st.rerun()
@@ -59,6 +60,8 @@ def _state(running: StudyRun, was_active: bool) -> None:
         training = f", {now.running} training now" if active else ""
         left = f", about {duration(now.seconds_left)} left" if now.seconds_left else ""
         st.progress(now.done / max(1, now.cells), f"{now.done} of {now.cells} runs measured{failed}{training}{left}")
+        if active and now.done > shown and st.button("Show what is there", icon=":material/refresh:", key="show-study"):
+            st.rerun()
         if active:
             help = "Begin no more runs; those that train now go on to their end. It goes on from there."
             st.button("Pause", icon=":material/pause:", key="pause-study", on_click=running.pause, help=help)
