@@ -22,6 +22,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = (1280, 800)
 THEMES = ("light", "dark")
+BUSY = (
+    '[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"], .status:not([data-where])'
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -71,12 +74,11 @@ def wait_until_healthy(url: str, seconds: float = 30) -> None:
 
 
 def settled(page: Page, seconds: float = 60) -> None:
-    """Wait until the script has run through and the pictures are there."""
+    """Wait until the script has run through, the pictures are there, and so is the decoder of a view."""
     page.wait_for_selector("h1", timeout=seconds * 1000)
     quiet, until = 0, time.monotonic() + seconds
     while quiet < 4 and time.monotonic() < until:
-        busy = page.locator('[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"]')
-        quiet = 0 if busy.count() else quiet + 1
+        quiet = 0 if page.locator(BUSY).count() else quiet + 1
         page.wait_for_timeout(250)
 
 
