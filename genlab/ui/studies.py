@@ -70,7 +70,7 @@ def _state(running: StudyRun, was_active: bool, shown: int) -> None:
         label = "Go on" if now.done else "Run the study"
         if st.button(label, icon=":material/science:", type="primary", key="start-study", width=180):
             running.start(jobs=2)
-            st.session_state["anything-active"] = True  # so that the sidebar looks for its runs, which come a little later
+            st.session_state["anything-active"] = True  # the sidebar looks for its runs, which come a little later
             st.rerun()
 
 
