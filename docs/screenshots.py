@@ -22,9 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = (1280, 800)
 THEMES = ("light", "dark")
-BUSY = (
-    '[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"], .status:not([data-where])'
-)
+BUSY = '[data-testid="stStatusWidget"], [data-testid="stSpinner"], [data-testid="stSkeleton"], .status .bar'
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
