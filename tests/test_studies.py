@@ -83,7 +83,7 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
     seen: list[Progress] = []
     first = StudyRun(lab, TINY)
     report = first.run(jobs=2, progress=seen.append)
-    assert seen[-1][:4] == (2, 0, 0, 2)
+    assert seen[-1] == Progress(2, 0, 0, 2, 0.0)
     losses = [result.numbers["loss"] for result in first.results()]
     assert losses == [lab.runs[result.run].scalars()[-1]["loss"] for result in first.results()]
     assert report.tables[0].rows[0][1].text.startswith(f"{sum(losses) / 2:.4g} ± ")
@@ -281,12 +281,12 @@ def test_what_builds_on_a_failed_cell_fails_and_says_so(
         seen: list[Progress] = []
         study = StudyRun(dotted, chained())
         study.run(progress=seen.append)
-    assert seen[-1][:4] == (1, 3, 0, 4)
+    assert seen[-1] == Progress(1, 3, 0, 4, 0.0)
     broken, *others = failures(study)
     assert broken == "role=vae: It broke."
     assert others == [f"role=sampled, seed={seed}: it builds on role=vae, which failed." for seed in range(2)]
     study.run(progress=seen.append)
-    assert seen[-1][:4] == (4, 0, 0, 4)
+    assert seen[-1] == Progress(4, 0, 0, 4, 0.0)
 
 
 def test_a_run_that_others_still_need_is_trained_again_when_it_is_gone(

@@ -54,7 +54,7 @@ def any_of(capabilities: str | tuple[str, ...]) -> str:
     return " or ".join(map(words, [capabilities] if isinstance(capabilities, str) else capabilities))
 
 
-def part_of_page(question: str, parts: Iterable[str], *, key: str = "way", of: str = "") -> str:
+def part_of_page(question: str, parts: Iterable[str], *, of: str, key: str = "way") -> str:
     """Which part of a page is shown; it stands in the address, and Undo goes back to the one before."""
     names = list(parts)
     with undoable_row(f"part-{key}", key, of=of):

@@ -123,9 +123,8 @@ def _live(run: genlab.Run, chosen: Chosen, draws: int, seed: int, values: dict[s
     try:
         settings, triplets, pictures = sampled if sampled and radii == known else sample(radii)
     except BadInputError as error:
-        with undoable(
-            "triplet-radii", *SLIDERS, of=run.id
-        ):  # beside the rings it is their own Undo that takes these back
+        # where the rings are shown, their own Undo takes these back
+        with undoable("triplet-radii", *SLIDERS, of=run.id):
             st.warning(str(error), icon=":material/swap_horiz:")
         return
     noted("triplet-radii", *SLIDERS, of=run.id)

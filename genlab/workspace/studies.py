@@ -72,8 +72,7 @@ class StudyRun:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with only_worker(self.folder, patience=0):
-            own = {"pid": os.getpid(), "pid_started": process_started(os.getpid())}
-            self._record = self._read() | own
+            self._record = self._read() | {"pid": os.getpid(), "pid_started": process_started(os.getpid())}
             self._record["begun"] = {"at": time.time(), "done": len(self.results())}
             self._train(jobs, progress or (lambda now: None))
         return self.report()
