@@ -38,6 +38,33 @@ FLAGS = [
 PATIENCE = 60_000  # milliseconds: machines that test are often busy
 KINDS = {"Float32Array": "f4", "Float64Array": "f8", "Uint8Array": "u1", "Uint8ClampedArray": "u1"}
 
+# What stands first in a message is its kind, after a hash and metadata; 0x5a asks the script to run, 0x22 says that it
+# begins, 0x30 that it ends, where 2 means: because it was asked again. The numbers are those of Streamlit's protocol.
+WATCHING = """window.script = "asked";
+{
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (message) {
+    if (message[0] === 0x5a) window.script = "asked";
+    return send.call(this, message);
+  };
+  window.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => {
+        const bytes = new Uint8Array(data);
+        let at = 0;
+        while (bytes[at] === 0x0a || bytes[at] === 0x12) {
+          let size = 0, shift = 0;
+          do size |= (bytes[++at] & 0x7f) << shift, shift += 7; while (bytes[at] & 0x80);
+          at += 1 + size;
+        }
+        if (bytes[at] === 0x22) window.script = "runs";
+        if (bytes[at] === 0x30 && window.script === "runs") window.script = bytes[at + 1] === 2 ? "asked" : "done";
+      });
+    }
+  };
+}"""
+
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
 
 
@@ -75,6 +102,7 @@ class Laboratory:
         """A new tab; it writes down whom it talks to and what goes wrong in it."""
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
+        tab.add_init_script(WATCHING)
         tab.on(
             "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme)
         )
@@ -153,8 +181,18 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 60) ->
 
 
 def at_rest(tab: Any) -> None:
-    """Wait until the page has been drawn to its end."""
+    """Wait until Python has answered all that the page said to it, and the answer has been drawn to its end."""
+    tab.evaluate("() => new Promise(done => setTimeout(done))")  # widgets speak in a timeout too, set before this one
+    tab.wait_for_function("window.script === 'done'")
     tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
+
+
+def download(tab: Any, name: str) -> Any:
+    """What a button of the page gives, once the page is at rest: until then it would give what was there before."""
+    at_rest(tab)
+    with tab.expect_download() as awaited:
+        tab.get_by_role("button", name=name).first.click()
+    return awaited.value
 
 
 def array(place: Any, ask: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from browsing import Laboratory, at_rest, eventually, needs_chromium, pictures, visits
+from browsing import Laboratory, at_rest, download, eventually, needs_chromium, pictures, visits
 
 import genlab
 from genlab.core.registry import find
@@ -114,10 +114,8 @@ def test_sample_draws_and_downloads(lab: Laboratory, visit: Callable) -> None:
     tab.get_by_role("button", name="casino").click()
     tab.get_by_text("temperature 1, seed 1.").wait_for()
     changes(tab, "samples", before)
-    at_rest(tab)  # the button that stands there until then offers the pictures before
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="Download 36 images").click()
-    with zipfile.ZipFile(awaited.value.path()) as archive:
+    given = download(tab, "Download 36 images")
+    with zipfile.ZipFile(given.path()) as archive:
         assert len(archive.namelist()) == 36
 
 
@@ -162,10 +160,8 @@ def test_walks_are_shown_and_taken_away(lab: Laboratory, visit: Callable) -> Non
     tab.get_by_role("button", name=re.compile(r"^image 3 \(")).click()
     changes(tab, "walk", before)
     assert tab.get_by_role("textbox", name="Ends (numbers)").input_value().endswith(", 3")
-    at_rest(tab)
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="Film (GIF)").first.click()
-    assert awaited.value.path().read_bytes()[:4] == b"GIF8"
+    given = download(tab, "Film (GIF)")
+    assert given.path().read_bytes()[:4] == b"GIF8"
     tab.get_by_text("Traverse", exact=True).click()
     assert len(pictures(tab, "traversal")) == 10
     tab.get_by_text("Attributes", exact=True).click()

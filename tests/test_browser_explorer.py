@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pixels, visits
+from browsing import Laboratory, array, at_rest, download, eventually, needs_chromium, pixels, visits
 
 import genlab
 from genlab.latent import TripletSettings, sample_triplet_codes
@@ -160,10 +160,8 @@ def test_keys_move_and_pin_and_pins_are_taken_away(visit: Callable, run: genlab.
     shown(tab, run)
     tab.keyboard.press("Enter")
     tab.get_by_role("button", name="Go to pin 1").wait_for()
-    at_rest(tab)
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="Their codes (CSV)").click()
-    row = next(csv.DictReader(awaited.value.path().read_text().splitlines()))
+    given = download(tab, "Their codes (CSV)")
+    row = next(csv.DictReader(given.path().read_text().splitlines()))
     np.testing.assert_allclose([float(row["z1"]), float(row["z2"])], place, atol=1e-9)
     tab.get_by_role("button", name="Take out pin 1").click()
     tab.get_by_role("button", name="Their codes (CSV)").wait_for(state="detached")
@@ -176,13 +174,11 @@ def test_a_plane_is_taken_along_as_one_file(visit: Callable, run: genlab.Run, tm
     tab.get_by_text(re.compile(r"About [56] MB, of which 5 MB are the ONNX runtime")).wait_for()
     at_rest(tab)
     expected = run.exhibit(tmp_path / "page.html").read_bytes()
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="One HTML file").click()
-    assert awaited.value.suggested_filename.endswith("-exhibit.html")
-    assert awaited.value.path().read_bytes() == expected
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="A folder (zip)").click()
-    with zipfile.ZipFile(awaited.value.path()) as archive:
+    given = download(tab, "One HTML file")
+    assert given.suggested_filename.endswith("-exhibit.html")
+    assert given.path().read_bytes() == expected
+    given = download(tab, "A folder (zip)")
+    with zipfile.ZipFile(given.path()) as archive:
         assert {"index.html", "data.json", "decoder.onnx", "web/plane.mjs", "web/LICENSE"} <= set(archive.namelist())
 
 
@@ -313,10 +309,8 @@ def test_the_board_decodes_every_slider_and_what_the_others_would_do(visit: Call
     codes = np.repeat(moved[None], 9, axis=0)
     codes[:, second] = np.linspace(-3, 3, 9)
     np.testing.assert_allclose(films[1], run.decode(codes).array[:, 0] * 255, rtol=0, atol=2)
-    at_rest(tab)
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="Its code (CSV)").click()
-    row = next(csv.DictReader(awaited.value.path().read_text().splitlines()))
+    given = download(tab, "Its code (CSV)")
+    row = next(csv.DictReader(given.path().read_text().splitlines()))
     assert float(row[f"z{first}"]) == pytest.approx(1.5)
     assert float(row[f"z{second}"]) == pytest.approx(start[second], abs=1e-6)
     tab.get_by_role("button", name="Back to the start").click()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import test_browser_explorer as explorer
-from browsing import at_rest, eventually, needs_chromium
+from browsing import at_rest, download, eventually, needs_chromium
 from test_browser_explorer import VIEW, first_channels, inside, shown, with_runtime
 
 import genlab
@@ -132,10 +132,8 @@ def test_sliders_of_the_board_are_taken_back(visit: Callable, run: genlab.Run) -
     assert float(tab.get_by_label(f"Dimension {second}", exact=True).input_value()) == pytest.approx(start[1], abs=0.02)
     button(tab, "Redo").click()
     stands([1.5, -0.6])
-    at_rest(tab)
-    with tab.expect_download() as awaited:
-        tab.get_by_role("button", name="Its code (CSV)").click()
-    code = np.loadtxt(awaited.value.path(), delimiter=",", skiprows=1)
+    given = download(tab, "Its code (CSV)")
+    code = np.loadtxt(given.path(), delimiter=",", skiprows=1)
     assert code[[first, second]] == pytest.approx([1.5, -0.6])
 
 
