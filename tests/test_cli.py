@@ -164,7 +164,7 @@ def test_a_run_leaves_as_a_zip(command: Command, trained: Run) -> None:
 def test_studies_are_listed_with_what_they_would_run(command: Command) -> None:
     listed = {study["name"]: study for study in command("study")}
     assert {"ava-learning-rates", "ladder", "vae-gan-batchnorm"} <= listed.keys()
-    assert listed["vae-gan-batchnorm"]["runs"] == {"quick": 8, "full": 36}
+    assert listed["vae-gan-batchnorm"]["runs"] == {"quick": 12, "full": 42}
     code, sentence = command("study", "ladders")
     assert code == 2
     assert sentence == "There is no study called 'ladders'; did you mean 'ladder'?"

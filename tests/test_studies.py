@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from scipy.stats import ttest_rel
 
 import genlab
 import genlab.metrics as genlab_metrics
@@ -37,8 +40,9 @@ from genlab.studies import (
     studies,
     vae_gan_batchnorm,
 )
-from genlab.studies.report import as_text, svg, write_report
+from genlab.studies.report import as_text, cloud_svg, svg, write_report
 from genlab.studies.study import Picture, mean_entry, spread
+from genlab.ui.studies import cloud_figure
 from genlab.workspace.studies import Progress, StudyRun, failures, study_document
 
 SLOW = {"epochs": 1, "batch_size": 512, "hidden": 8, "latent_dim": 2, "device": "cpu"}
@@ -394,6 +398,47 @@ class Runless:
         from genlab.figures.images import Images
 
         return Images(np.zeros((1, 1, 4, 4), np.float32), "blank")
+
+
+def test_latent_planes_are_drawn_as_the_runs_have_them(lab: genlab.Workspace, trained: list[str]) -> None:
+    known = find_study("vae-gan-batchnorm")
+    planes = [cell for cell in known.grid(True, 600) if cell.place["d"] == 2]
+    assert [cell.values["latent_dim"] for cell in planes] == [2] * 4
+    small = {"batch_size": 512, "device": "cpu", "width": 4, "critic_hidden": 4}
+    cells = [cell._replace(values={**cell.values, **small}) for cell in planes]
+    study = StudyRun(lab, dataclasses.replace(known, data="digits-8", grid=lambda quick, images: cells))
+    report = study.run()
+    found = {result.cell.place["batch norm"]: result for result in study.results() if result.cell.place["seed"] == 0}
+    assert [cloud.title for cloud in report.clouds] == [
+        "Latent space without batch norm",
+        "Latent space with batch norm",
+    ]
+    for cloud, result in zip(report.clouds, (found[False], found[True]), strict=True):
+        run = lab.runs[result.run]
+        held_out = run.images.splits["validation"]
+        points = run.encode(run.images.tensor(held_out)).mean
+        np.testing.assert_allclose(cloud.points, points, atol=1e-6)
+        labels = run.images.labels[held_out]
+        assert cloud.groups == tuple(run.images.class_names[label] for label in labels)
+        apart = np.linalg.norm(points[:, None].astype(float) - points, axis=2) + np.diag(np.full(len(points), np.inf))
+        assert result.numbers["nearest_alike"] == pytest.approx((labels[apart.argmin(1)] == labels).mean())
+        figure = cloud_figure(cloud)
+        assert sum(len(trace.x) for trace in figure.data) == len(points)
+        drawn = cloud_svg(cloud)
+        assert all(f"<!-- {name} -->" in drawn for name in run.images.class_names)
+        assert f"<!-- {cloud.title} -->" in (study.folder / "report.html").read_text()
+    shares = {
+        norm: [r.numbers["nearest_alike"] for r in study.results() if r.cell.place["batch norm"] == norm]
+        for norm in found
+    }
+    gap, p = [b - a for a, b in zip(shares[False], shares[True], strict=True)], r"\(paired by seed, p = ([\d.e-]+)\)"
+    said = re.search(p, report.findings[-1])
+    assert float(said[1]) == pytest.approx(ttest_rel(shares[True], shares[False]).pvalue, rel=0.1), gap
+    assert report.tables[-1].rows[1][3].text.startswith(f"{np.mean(shares[True]):.2f} ± ")
+    assert [picture.title for picture in report.pictures[-2:]] == [
+        "The plane decoded, without batch norm",
+        "The plane decoded, with batch norm",
+    ]
 
 
 def balance_result(model: str, rate: float, seed: int, bm: float) -> Result:

@@ -1,5 +1,31 @@
 """The papers' experiments as data: adding one is adding a file here."""
 
-from genlab.studies.study import Cell, Chart, Entry, HeatMap, Line, Report, Result, Study, Table, find_study, studies
+from genlab.studies.study import (
+    Cell,
+    Chart,
+    Cloud,
+    Entry,
+    HeatMap,
+    Line,
+    Report,
+    Result,
+    Study,
+    Table,
+    find_study,
+    studies,
+)
 
-__all__ = ["Cell", "Chart", "Entry", "HeatMap", "Line", "Report", "Result", "Study", "Table", "find_study", "studies"]
+__all__ = [
+    "Cell",
+    "Chart",
+    "Cloud",
+    "Entry",
+    "HeatMap",
+    "Line",
+    "Report",
+    "Result",
+    "Study",
+    "Table",
+    "find_study",
+    "studies",
+]

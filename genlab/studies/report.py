@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.figures.palette import colour
-from genlab.studies.study import Chart, Entry, HeatMap, Report, Study, Table
+from genlab.studies.study import Chart, Cloud, Entry, HeatMap, Report, Study, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def write_report(folder: Path, study: Study, report: Report, made: str) -> Path:
 
     Runs are linked to their directories, two folders up under `runs/`.
     """
-    charts = [svg(chart) for chart in report.charts] + [map_svg(heat) for heat in report.maps]
+    charts = [*map(svg, report.charts), *map(map_svg, report.maps), *map(cloud_svg, report.clouds)]
     for place, drawn in enumerate(charts, 1):
         (folder / f"chart-{place}.svg").write_text(drawn, encoding="utf-8")
     for place, picture in enumerate(report.pictures, 1):
@@ -110,6 +110,28 @@ def map_svg(heat: HeatMap) -> str:
     return _drawn(figure)
 
 
+def cloud_svg(cloud: Cloud) -> str:
+    """Points of a latent plane as SVG text, each group in its colour, with its name where its middle lies."""
+    import numpy as np
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    points, groups = np.asarray(cloud.points), np.asarray(cloud.groups)
+    for index, name in enumerate(dict.fromkeys(sorted(cloud.groups))):
+        x, y = points[groups == name].T
+        axes.scatter(x, y, s=8, color=colour(index), alpha=0.7, linewidths=0)
+        around = {"facecolor": "white", "edgecolor": colour(index), "boxstyle": "round,pad=0.2"}
+        axes.text(
+            float(np.median(x)), float(np.median(y)), name, ha="center", va="center", fontsize="small", bbox=around
+        )
+    axes.set(title=cloud.title, xlabel="z1", ylabel="z2")
+    axes.grid(alpha=0.25)
+    return _drawn(figure)
+
+
 def _drawn(figure: Figure) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
@@ -117,8 +139,8 @@ def _drawn(figure: Figure) -> str:
     return drawn[drawn.index("<svg") :]
 
 
-def _charts(report: Report) -> list[Chart | HeatMap]:
-    return [*report.charts, *report.maps]
+def _charts(report: Report) -> list[Chart | HeatMap | Cloud]:
+    return [*report.charts, *report.maps, *report.clouds]
 
 
 def _markdown(study: Study, report: Report, made: str) -> str:

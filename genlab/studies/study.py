@@ -101,6 +101,15 @@ class HeatMap(NamedTuple):
     caption: str = ""
 
 
+class Cloud(NamedTuple):
+    """Points (N, 2) of a latent plane, each of a group: the class of its image."""
+
+    title: str
+    points: Sequence[Sequence[float]]
+    groups: Sequence[str]
+    caption: str = ""
+
+
 class Picture(NamedTuple):
     """A PNG that was drawn from runs, and what it shows."""
 
@@ -111,13 +120,14 @@ class Picture(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a study found: sentences that a reader may quote, then tables, charts, heat maps and pictures."""
+    """What a study found: sentences that a reader may quote, then tables, charts, heat maps, clouds and pictures."""
 
     findings: tuple[str, ...]
     tables: tuple[Table, ...]
     charts: tuple[Chart, ...] = ()
     pictures: tuple[Picture, ...] = ()
     maps: tuple[HeatMap, ...] = ()
+    clouds: tuple[Cloud, ...] = ()
 
 
 @dataclass(frozen=True)

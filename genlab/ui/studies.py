@@ -15,7 +15,7 @@ from genlab.workspace.progress import duration
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from genlab.studies import Chart, Entry, HeatMap, Report, Table
+    from genlab.studies import Chart, Cloud, Entry, HeatMap, Report, Table
     from genlab.workspace.studies import StudyRun
 
 SECONDS = 2.0
@@ -95,6 +95,9 @@ def show_report(running: StudyRun) -> None:
     for place, heat in enumerate(report.maps):
         st.markdown(f"#### {plain(heat.title)}")
         show_figure(heat_figure(heat), heat.caption, key=f"study-map-{place}")
+    for place, cloud in enumerate(report.clouds):
+        st.markdown(f"#### {plain(cloud.title)}")
+        show_figure(cloud_figure(cloud), cloud.caption, key=f"study-cloud-{place}")
     _pictures(report)
     if running.study.departures:
         with st.expander("Departures from the paper", icon=":material/alt_route:"):
@@ -145,6 +148,16 @@ def heat_figure(heat: HeatMap) -> Figure:
     from genlab.figures import setting_map
 
     return setting_map(np.array(heat.values), x=heat.x, y=heat.y, titles=(heat.x_label, heat.y_label))
+
+
+def cloud_figure(cloud: Cloud) -> Figure:
+    """A study's points of a latent plane in the look of all others."""
+    import numpy as np
+
+    from genlab.figures import projection_scatter
+
+    names, labels = np.unique(np.asarray(cloud.groups), return_inverse=True)
+    return projection_scatter(np.asarray(cloud.points), axes=("z1", "z2"), labels=labels, class_names=names.tolist())
 
 
 def _pictures(report: Report) -> None:
