@@ -424,6 +424,8 @@ def test_latent_planes_are_drawn_as_the_runs_have_them(lab: genlab.Workspace, tr
         assert result.numbers["nearest_alike"] == pytest.approx((labels[apart.argmin(1)] == labels).mean())
         figure = cloud_figure(cloud)
         assert sum(len(trace.x) for trace in figure.data) == len(points)
+        ones = points[labels == 1]
+        assert next(label.x for label in figure.layout.annotations if label.text == "1") == np.median(ones[:, 0])
         drawn = cloud_svg(cloud)
         assert all(f"<!-- {name} -->" in drawn for name in run.images.class_names)
         assert f"<!-- {cloud.title} -->" in (study.folder / "report.html").read_text()

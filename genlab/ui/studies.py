@@ -151,13 +151,18 @@ def heat_figure(heat: HeatMap) -> Figure:
 
 
 def cloud_figure(cloud: Cloud) -> Figure:
-    """A study's points of a latent plane in the look of all others."""
+    """A study's points of a latent plane in the look of all others, each group's name where its middle lies."""
     import numpy as np
 
-    from genlab.figures import projection_scatter
+    from genlab.figures import colour, projection_scatter
 
+    points = np.asarray(cloud.points)
     names, labels = np.unique(np.asarray(cloud.groups), return_inverse=True)
-    return projection_scatter(np.asarray(cloud.points), axes=("z1", "z2"), labels=labels, class_names=names.tolist())
+    figure = projection_scatter(points, axes=("z1", "z2"), labels=labels, class_names=names.tolist())
+    for place, name in enumerate(names.tolist()):
+        x, y = np.median(points[labels == place], axis=0).tolist()
+        figure.add_annotation(x=x, y=y, text=name, showarrow=False, bgcolor=colour(place), font={"color": "white"})
+    return figure
 
 
 def _pictures(report: Report) -> None:
