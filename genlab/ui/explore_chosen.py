@@ -12,8 +12,7 @@ import genlab
 from genlab.figures.images import Images
 from genlab.ui.explore_attributes import take_side
 from genlab.ui.explore_controls import file_stem, offer
-from genlab.ui.explore_gallery import labelled_images
-from genlab.ui.explore_pick import image_name
+from genlab.ui.explore_gallery import image_name, labelled_images
 from genlab.ui.messages import boundary, guarded, plain
 from genlab.ui.pictures import show_images
 from genlab.ui.state import get_workspace, remember

@@ -6,11 +6,14 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from genlab.figures.images import Images
+
+if TYPE_CHECKING:
+    from genlab.data.imageset import ImageSet
 
 FIGURE = "margin:0;text-align:center;font-size:.8rem;line-height:1.25;opacity:.95"
 PICTURE = "width:100%;display:block;image-rendering:pixelated;border-radius:.35rem"
@@ -21,6 +24,13 @@ def data_url(picture: Any) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def image_name(images: ImageSet, number: int) -> str:
+    """What an image is called in captions: its number, and its class where there is one."""
+    if images.labels is None:
+        return f"image {number}"
+    return f"image {number} ({images.class_names[int(images.labels[number])]})"
 
 
 def page_grey() -> int:

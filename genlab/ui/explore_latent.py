@@ -12,10 +12,11 @@ import genlab
 from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter, to_csv
 from genlab.figures.images import Images
 from genlab.latent.density import density
-from genlab.ui.components.scatter import Colouring, Sheet, name_of, scatter, sprite_sheet
+from genlab.ui.components.scatter import Colouring, scatter
 from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, weights_of
 from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
+from genlab.ui.explore_projection import METHODS, projected, sheet_of
 from genlab.ui.explore_time import journey, moments, show_moment
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
@@ -25,10 +26,8 @@ from genlab.ui.undo import undoable, undoable_row
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from genlab.data.imageset import ImageSet
     from genlab.workspace.results import History, Projection
 
-METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
 MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
 SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
@@ -61,22 +60,6 @@ def latent_map(run: genlab.Run) -> None:
     limit = limit if method == "pca" else min(limit, MOST_LAID_OUT)
     projection = projected(run, method, 3 if solid == "3-D" else 2, limit, split)
     _explore(run, projection, split)
-
-
-def projected(run: genlab.Run, method: str, dimensions: int, limit: int, split: str) -> Projection:
-    """The projection, from memory where it was computed before."""
-
-    def project() -> Projection:
-        bar = st.progress(0.0, f"{METHODS[method]}: encoding the images …")
-
-        def report(share: float, text: str) -> None:
-            bar.progress(min(1.0, max(0.0, share)), text)
-
-        found = run.project(method, dimensions=dimensions, limit=limit, split=split, progress=report)
-        bar.empty()
-        return found
-
-    return remembered("projections", (weights_of(run), method, dimensions, limit, split), project)
 
 
 @st.fragment
@@ -129,7 +112,7 @@ def _map(
         axes=projection.axes,
         colouring=_colouring(run, projection, name),
         label=f"Map of {len(indices)} images. Arrow keys move it, plus and minus zoom, Escape selects nothing.",
-        sheet=lambda: _sheet(images.hash, name_of(indices), images, indices),
+        sheet=lambda: sheet_of(images, indices),
         marks=[] if history else [newcomer.mark() for newcomer in own],
         moments=when,
         chosen=st.query_params.get("chosen", ""),
@@ -151,12 +134,6 @@ def _map(
 def _size_in_address() -> int:
     asked = st.query_params.get("pictures", "")
     return min(max(int(asked), SMALLEST_PICTURE), LARGEST_PICTURE) if asked.isdecimal() and len(asked) < 4 else 0
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _sheet(hash: str, rows: str, _images: ImageSet, _indices: np.ndarray) -> Sheet:
-    """The small pictures of the points, made once for all sessions."""
-    return sprite_sheet(np.asarray(_images.images[_indices]))
 
 
 def _colouring(run: genlab.Run, projection: Projection, name: str) -> Colouring:

@@ -11,8 +11,8 @@ import genlab
 from genlab.figures import confusion_matrix, decision_regions, likelihood_histogram, sigmoid_of_odds
 from genlab.figures.images import Images
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input, weights_of
-from genlab.ui.explore_gallery import labelled_images, labelled_rows
-from genlab.ui.explore_pick import Chosen, choose_images, image_name, one_of_each
+from genlab.ui.explore_gallery import image_name, labelled_images, labelled_rows
+from genlab.ui.explore_pick import Chosen, choose_images, one_of_each
 from genlab.ui.messages import boundary, empty_state, guarded
 from genlab.ui.pictures import show_figure
 from genlab.ui.remembering import remembered

@@ -14,8 +14,7 @@ from genlab.core.shapes import Shape
 from genlab.figures.images import Images
 from genlab.ui.components.scatter import Mark
 from genlab.ui.explore_controls import weights_of
-from genlab.ui.explore_gallery import data_url, labelled_images
-from genlab.ui.explore_pick import image_name
+from genlab.ui.explore_gallery import data_url, image_name, labelled_images
 from genlab.ui.messages import boundary, plain
 from genlab.ui.state import exchange
 from genlab.ui.undo import undoable

@@ -13,7 +13,7 @@ import genlab
 from genlab.core.errors import BadInputError
 from genlab.core.shapes import Shape
 from genlab.figures.images import Images
-from genlab.ui.explore_gallery import data_url
+from genlab.ui.explore_gallery import data_url, image_name
 from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
@@ -86,13 +86,6 @@ def choose_images(
     numbers = _numbers(images, key, start, fewest, most, label)
     chosen = Images(np.asarray(images.images[numbers]))
     return Chosen(chosen, [image_name(images, number) for number in numbers], numbers)
-
-
-def image_name(images: ImageSet, number: int) -> str:
-    """What an image is called in captions: its number, and its class where there is one."""
-    if images.labels is None:
-        return f"image {number}"
-    return f"image {number} ({images.class_names[int(images.labels[number])]})"
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:

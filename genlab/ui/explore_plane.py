@@ -18,8 +18,8 @@ from genlab.figures.images import Images
 from genlab.ui.components import heard
 from genlab.ui.components.browser import view
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, seed_input, weights_of
-from genlab.ui.explore_gallery import labelled_images
-from genlab.ui.explore_pick import choose_images, image_name, one_of_each
+from genlab.ui.explore_gallery import image_name, labelled_images
+from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.explore_shades import shades_to_show, without_uncertainty
 from genlab.ui.messages import boundary, plain
 from genlab.ui.remembering import content_of, remembered

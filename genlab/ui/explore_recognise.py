@@ -13,9 +13,9 @@ from genlab.figures.images import Images
 from genlab.figures.palette import colour
 from genlab.metrics.registry import METRICS, applicable
 from genlab.ui.explore_controls import as_csv, file_stem, offer
-from genlab.ui.explore_gallery import labelled_images
+from genlab.ui.explore_gallery import image_name, labelled_images
 from genlab.ui.explore_likelihood import remembered
-from genlab.ui.explore_pick import Chosen, choose_images, image_name
+from genlab.ui.explore_pick import Chosen, choose_images
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
 from genlab.ui.undo import undoable_row

@@ -22,9 +22,9 @@ from genlab.latent.triplets import TRIPLET_PRESETS, TripletSettings
 from genlab.ui.explore_controls import as_csv, file_stem, offer, seed_input
 from genlab.ui.explore_gallery import markup_of, page_grey, show_markup
 from genlab.ui.explore_hardness import hardness
-from genlab.ui.explore_latent import projected
 from genlab.ui.explore_map import scatter_svg
 from genlab.ui.explore_pick import Chosen, choose_images
+from genlab.ui.explore_projection import projected
 from genlab.ui.explore_rings import rings
 from genlab.ui.forms import explanation, title
 from genlab.ui.messages import boundary
