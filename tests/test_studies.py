@@ -95,7 +95,7 @@ def test_a_study_trains_its_cells_once_and_reports_their_numbers(lab: genlab.Wor
     again = StudyRun(lab, TINY)
     assert again.run() == report
     assert len([run for run in lab.runs if not run.shipped]) == 2
-    assert (first.folder / "report.md").read_text().count("../../runs/") == 1
+    assert (first.folder / "report.md").read_text().count("../../runs/") == 2
     assert 'lang="en"' in (first.folder / "report.html").read_text()
 
 
@@ -328,7 +328,7 @@ def test_reports_show_tables_charts_and_pictures(tmp_path: Path) -> None:
     assert "<svg" in page
     assert "ours" in svg(report.charts[0])
     assert (tmp_path / "picture-1.png").read_bytes() == b"\x89PNG"
-    assert "| row | [0.5](../../runs/run-1) |" in (tmp_path / "report.md").read_text()
+    assert "| row | [0.5](../../runs/run-1) [·](../../runs/run-2) |" in (tmp_path / "report.md").read_text()
     assert as_text(report).endswith("row  0.5")
 
 
@@ -377,6 +377,7 @@ def test_the_ratio_with_batch_norm_is_taken_seed_by_seed() -> None:
     ratio = next(table for table in report.tables if table.title.startswith("Test loss with / without"))
     assert [entry.text for entry in ratio.rows[0]] == ["printed", "0.64", "0.70", "0.73", "0.76", "0.77"]
     assert ratio.rows[1][1].text == "0.55 ± 0.07"
+    assert set(ratio.rows[1][1].runs) == {"run-False-0", "run-False-1", "run-True-0", "run-True-1", "run-True-2"}
     assert "shrinks" in report.findings[0] or "within two standard deviations" in report.findings[0]
 
 

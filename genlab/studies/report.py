@@ -160,7 +160,8 @@ def _markdown(study: Study, report: Report, made: str) -> str:
 
 
 def _linked(entry: Entry) -> str:
-    return f"[{entry.text}](../../runs/{entry.runs[0]})" if entry.runs else entry.text
+    links = (f"[{'·' if place else entry.text}](../../runs/{run})" for place, run in enumerate(entry.runs))
+    return " ".join(links) or entry.text
 
 
 def _html(study: Study, report: Report, made: str, charts: list[str]) -> str:

@@ -130,10 +130,11 @@ def _table(results: Sequence[Result], sampled: Sequence[Result], shares: dict[tu
     def percent(name: str) -> Callable[[Result], float]:
         return lambda result: 100 * float(result.numbers[name])
 
+    judged = tuple(result.run for cell in (VAE, REAL) for result in chosen(results, role=cell.place["role"]))
     rows = []
     for setting in dict.fromkeys(map(_setting, sampled)):
         found = _of(sampled, setting)
-        share = Entry(f"{100 * shares[setting]:.0f}" if setting in shares else "–")
+        share = Entry(f"{100 * shares[setting]:.0f}", judged) if setting in shares else Entry("–")
         name = ", ".join(f"{value:g}" for value in setting) + (" (thesis)" if setting == THESIS else "")
         rows.append((Entry(name), share, *(mean_entry(found, percent(each), ".1f") for each in (FIRST, ORDER))))
     real = chosen(results, role=REAL.place["role"])

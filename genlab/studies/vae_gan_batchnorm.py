@@ -170,16 +170,19 @@ def _ratios(title: str, results: Sequence[Result], noise: str, dimensions: Seque
     rows = [(Field("printed"), *(Field(f"{b / a:.2f}") for a, b in zip(without, with_norm, strict=True)))]
     for d in dimensions:
         for kind, name in (("test", "z = μ, as printed"), ("test_sampled", "z drawn: −ELBO")):
-            entries = [_ratio_entry(ratios(results, noise, d, epoch, kind)) for epoch in EPOCHS]
+            runs = tuple(result.run for result in chosen(results, noise=noise, d=d))
+            entries = [_ratio_entry(ratios(results, noise, d, epoch, kind), runs) for epoch in EPOCHS]
             rows.append((Field(f"d = {d}, {name}"), *entries))
     return Table(
         title, ("", *(f"epoch {e}" for e in EPOCHS)), tuple(rows), "Below 1, batch norm has the lower test loss."
     )
 
 
-def _ratio_entry(values: list[float]) -> Field:
+def _ratio_entry(values: list[float], runs: tuple[str, ...]) -> Field:
     mean, deviation = spread(values)
-    return Field("–" if not values else f"{mean:.2f}" if len(values) == 1 else f"{mean:.2f} ± {deviation:.2f}")
+    if not values:
+        return Field("–")
+    return Field(f"{mean:.2f}" if len(values) == 1 else f"{mean:.2f} ± {deviation:.2f}", runs)
 
 
 def _finding(results: Sequence[Result], noise: str, d: int) -> str:
@@ -287,14 +290,14 @@ def _maps(planes: Sequence[Result], open_run: Callable[[str], Any]) -> tuple[tup
 def _walks(results: Sequence[Result], open_run: Callable[[str], Any]) -> tuple[Picture, ...]:
     """From one held-out image to another through the codes of each kind of run (figure 15)."""
     pictures = []
-    for norm, name in NAMES.items():
-        found = chosen(results, noise="none", seed=0, **{"batch norm": norm})
-        if found:
-            run = open_run(found[0].run)
-            ends = run.images.tensor(_two_kinds(run.images))
-            drawn = run.interpolate(ends[0], ends[1], steps=10, kind="lerp")
-            title = f"From one image to another, {name}"
-            pictures.append(Picture(title, drawn.png_bytes(columns=10), drawn.caption, (found[0].run,)))
+    for result in chosen(results, noise="none", seed=0):
+        run = open_run(result.run)
+        ends = run.images.tensor(_two_kinds(run.images))
+        drawn = run.interpolate(ends[0], ends[1], steps=10, kind="lerp")
+        title = (
+            f"From one image to another, d = {result.cell.place['d']}, {NAMES[bool(result.cell.place['batch norm'])]}"
+        )
+        pictures.append(Picture(title, drawn.png_bytes(columns=10), drawn.caption, (result.run,)))
     return tuple(pictures)
 
 
