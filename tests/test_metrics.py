@@ -9,18 +9,21 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from skimage.metrics import structural_similarity as skimage_ssim
 
 import genlab
-from genlab.core.capabilities import Classifies, Scores, Translates
+from genlab.core.capabilities import Bounds, Classifies, Scores, Translates
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
+from genlab.core.registry import models
 from genlab.core.shapes import Shape
 from genlab.metrics import METRICS, Subject, applicable, evaluate
-from genlab.metrics.likelihood import bits_per_dimension
+from genlab.metrics.likelihood import bits_per_dimension, independent_pixels
 from genlab.metrics.reconstruction import mean_squared_errors, peak_signal_to_noise, structural_similarity
 from genlab.metrics.sampling import mean_pairwise_distance
+from genlab.nn.importance import NormalLatent
 
 rng = np.random.default_rng(11)
 IMAGES = rng.random((12, 1, 8, 8)).astype(np.float32)
@@ -159,9 +162,114 @@ def test_exact_likelihood_and_its_measure(measure: str, offset: float, uniform: 
     loop = np.mean([sum(math.log(2 - 2 * float(p)) for p in image.ravel()) for image in IMAGES])
     assert found["log_likelihood"].value == pytest.approx(loop, rel=1e-5)
     assert found["bits_per_dimension"].value == pytest.approx(-loop / 64 / math.log(2) + offset, rel=1e-5)
-    assert found["bits_per_dimension"].baseline == uniform
-    assert found["log_likelihood"].baseline == pytest.approx(0 if measure == "density" else -64 * math.log(2))
+    assert found["bits_per_dimension"].baselines["uniform"] == uniform
+    assert found["log_likelihood"].baselines["uniform"] == pytest.approx(
+        0 if measure == "density" else -64 * math.log(2)
+    )
+    assert found["bits_per_dimension"].reading == measure
     assert measure in found["bits_per_dimension"].remark.lower() or "probability" in found["bits_per_dimension"].remark
+
+
+def independent_by_loop(images: np.ndarray, training: np.ndarray, measure: str) -> float:
+    """Mean log p(x) of pixels around those of the mean training image, one pixel and image after another, with SciPy."""
+    mean = training.astype(float).mean(0).ravel()
+    if measure == "density":
+        spread = math.sqrt(
+            np.mean([(p - m) ** 2 for x in training for p, m in zip(x.ravel().tolist(), mean, strict=True)])
+        )
+        return float(np.mean([stats.norm(mean, spread).logpdf(x.ravel().astype(float)).sum() for x in images]))
+    if measure == "binary":
+        images, training = (np.where(each >= 0.5, 1.0, 0.0) for each in (images, training))
+    white = [
+        (sum(column) + 1) / (len(training) + 2) for column in zip(*(x.ravel().tolist() for x in training), strict=True)
+    ]
+    logs = [
+        sum(v * math.log(p) + (1 - v) * math.log(1 - p) for v, p in zip(x.ravel().tolist(), white, strict=True))
+        for x in images
+    ]
+    return float(np.mean(logs))
+
+
+@pytest.mark.parametrize("measure", ["density", "binary", "bernoulli"])
+def test_the_likelihood_to_beat_is_that_of_independent_pixels(measure: str) -> None:
+    subject = Subject(Threshold(measure), IMAGES, labels=LABELS, training=IMAGES[:4])
+    found = evaluate(subject, ["log_likelihood", "bits_per_dimension"])
+    nats = independent_by_loop(IMAGES, IMAGES[:4], measure)
+    bits = -nats / 64 / math.log(2) + (8 if measure == "density" else 0)
+    assert found["log_likelihood"].baseline == pytest.approx(nats, rel=1e-6)
+    assert found["bits_per_dimension"].baseline == pytest.approx(bits, rel=1e-6)
+    assert list(found["log_likelihood"].baselines) == ["independent_pixels", "uniform"]
+    assert math.isfinite(independent_pixels(IMAGES, IMAGES[:1], measure))
+
+
+BITS = ("elbo_bits", "iwae_bits", "nll_bits")
+
+
+def blind(likelihood: str, sigma: float = 0.1) -> Model:
+    """A VAE whose code says nothing and is nothing: q(z|x) = p(z), and every pixel is N(½, σ²), or white with probability ½."""
+    model = genlab.create("vae", (1, 8, 8), latent_dim=2, hidden=4, likelihood=likelihood, sigma=sigma).eval()
+    for weight in model.parameters():
+        torch.nn.init.zeros_(weight)
+    return model
+
+
+@pytest.mark.parametrize("name", ["nice", "vae"])
+def test_all_densities_of_uniform_noise_stand_on_the_scale_of_eight_bits(name: str) -> None:
+    """Uniform noise costs 8 bits where its density is 1, as that of NICE whose couplings do nothing: a logit, and logistic codes.
+
+    A Gaussian around ½ that is as wide as 256 levels costs its own entropy, ½ log₂(2πeσ²) = 0.26 bits, more.
+    """
+    sigma = np.std(np.arange(256) / 255)
+    wide = 8 + 0.5 * math.log2(2 * math.pi * math.e * sigma**2)
+    noise = np.random.default_rng(2).integers(0, 256, (400, 1, 8, 8)).astype(np.float32) / 255
+    if name == "nice":
+        model = genlab.create("nice", (1, 8, 8), hidden=4, depth=1).eval()
+        for weight in model.parameters():
+            torch.nn.init.zeros_(weight)
+        found, exact, names = evaluate(Subject(model, noise)), 8.0, ("bits_per_dimension",)
+    else:
+        found, exact, names = evaluate(Subject(blind("gaussian", sigma), noise), BITS), wide, BITS
+    for measured in names:
+        assert found[measured].value == pytest.approx(exact, abs=0.01)
+        assert found[measured].reading == "density"
+        assert found[measured].baselines["uniform"] == 8
+        assert found[measured].baselines["independent_pixels"] == pytest.approx(wide, abs=0.015)
+
+
+@pytest.mark.parametrize("name", BITS)
+@pytest.mark.parametrize(("likelihood", "levels"), [("gaussian", 256), ("bernoulli", 2)])
+def test_code_lengths_of_all_levels_are_those_of_probabilities(name: str, likelihood: str, levels: int) -> None:
+    """2^−bits of a pixel's levels add up to 1: over the 256 grey ones for a Gaussian, over black and white for a Bernoulli."""
+    model = blind(likelihood)
+    lengths = [
+        evaluate(Subject(model, np.full((1, 1, 8, 8), level / (levels - 1), np.float32)), [name])[name].value
+        for level in range(levels)
+    ]
+    assert sum(2**-bits for bits in lengths) == pytest.approx(1, abs=0.005)
+
+
+def test_every_model_that_bounds_says_how_it_reads_a_pixel() -> None:
+    """Bernoulli or Gaussian by its own numbers: given a code, −log p(x|z) is linear in x for the first only."""
+    readings = {}
+    for name, entry in models().items():
+        if not issubclass(entry.model, Bounds):
+            continue
+        for likelihood in ("bernoulli", "gaussian"):
+            values = {"likelihood": likelihood} if "likelihood" in entry.parameters else {}
+            model = genlab.create(name, (1, 32, 32), classes=3, **values).eval()
+            readings[name, likelihood] = model.pixel_measure
+            if isinstance(model, NormalLatent):
+                at = [
+                    model.negative_log_likelihood(
+                        torch.zeros(1, model.latent_dim), torch.full((1, 1, 32, 32), grey)
+                    ).item()
+                    for grey in (0.0, 0.5, 1.0)
+                ]
+                linear = at[1] == pytest.approx((at[0] + at[2]) / 2, rel=1e-5)
+                assert model.pixel_measure == ("bernoulli" if linear else "density"), name
+    assert readings["vq_vae", "gaussian"] == readings["vae", "gaussian"] == readings["ava1", "gaussian"] == "density"
+    for name in ("vae", "vq_vae", "conditional_vae", "hierarchical_vae", "vae_gan", "soft_intro_vae"):
+        assert readings[name, "bernoulli"] == "bernoulli"
 
 
 def test_bits_of_a_density_are_those_of_the_grey_levels_it_gives() -> None:

@@ -85,8 +85,20 @@ class Encodes(ABC):
         """Codes of images (N, C, H, W) in [0, 1]; deterministic."""
 
 
-class EncodesNormal(Encodes):
+class DrawsCodes(Encodes):
+    """Is trained on codes drawn from a diagonal normal, whether or not its codes hold more than what was drawn."""
+
+    @abstractmethod
+    def drawn_from(self, batch: Batch) -> Codes:
+        """The normal of each image, with mean and log-variance (N, d), that training would draw from."""
+
+
+class EncodesNormal(DrawsCodes):
     """Maps each image to a diagonal normal over codes: `log_var` is never None."""
+
+    def drawn_from(self, batch: Batch) -> Codes:
+        """What images are encoded to."""
+        return self.encode(batch.images)
 
 
 class Embeds(Encodes):
@@ -132,6 +144,9 @@ class Bounds(ABC):
     @abstractmethod
     def bound_terms(self, images: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """`reconstruction` and `kl` (N,) in nats with one posterior draw an image; ELBO = −(their sum)."""
+
+    pixel_measure: str = "density"
+    """As of `Scores`, or "bernoulli" where grey values are scored as if they were probabilities of white, which is neither."""
 
 
 class ImportanceWeighted(Bounds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -16,14 +17,17 @@ MEASURES = {
         "only with other densities."
     ),
     "binary": "A probability of pixels thresholded at one half: it compares only with other models of binary pixels.",
+    "bernoulli": (
+        "Grey values scored as if they were probabilities of white (Bernoulli), which is no density: it compares only with "
+        "other models that read pixels so."
+    ),
 }
-READING = (
-    "Under the model's own reading of a pixel (Bernoulli or Gaussian): it compares only between models that read alike."
-)
 CODES = 500  # weighted codes an image for the likelihood
 K = 50  # weighted codes an image for the bound that is usually reported
 WEIGHED = 2**25  # pixel values that all weighted codes together may decode to
 LEVELS = 8.0  # bits of a grey level: what a uniform density over [0, 1] costs for each value
+LEAST_VARIANCE = 1 / 256**2 / 12  # of values that are only known to one grey level
+Scale = Literal["nats", "minus nats", "bits"]
 
 
 def bits_per_dimension(log_likelihoods: np.ndarray, values: int, measure: str = "density") -> float:
@@ -39,6 +43,60 @@ def bits_per_dimension(log_likelihoods: np.ndarray, values: int, measure: str = 
     """
     bits = -float(np.mean(log_likelihoods, dtype=np.float64)) / (values * math.log(2))
     return bits + LEVELS if measure == "density" else bits
+
+
+def independent_pixels(images: np.ndarray, training: np.ndarray, measure: str = "density") -> float:
+    """Mean log p(x) in nats of `images` under independent pixels around the mean of the `training` images, (N, C, H, W) both.
+
+    A density is a Gaussian with one variance for all pixels; else each is white with its own probability, (Σx + 1) / (N + 2).
+    It is what a model reaches at best whose code says nothing.
+
+    >>> half = np.full((2, 1, 1, 1), 0.5)
+    >>> round(independent_pixels(half, half, "bernoulli") / math.log(2), 6)
+    -1.0
+    """
+    images, training = images.astype(np.float64), training.astype(np.float64)
+    if measure == "density":
+        mean = training.mean(0)
+        variance = max(float(((training - mean) ** 2).mean()), LEAST_VARIANCE)
+        nats = -0.5 * (((images - mean) ** 2).mean() / variance + math.log(2 * math.pi * variance))
+    else:
+        images, training = (_binary(each) if measure == "binary" else each for each in (images, training))
+        white = (training.sum(0) + 1) / (len(training) + 2)
+        nats = (images * np.log(white) + (1 - images) * np.log1p(-white)).mean()
+    return float(nats) * images[0].size
+
+
+def _binary(images: np.ndarray) -> np.ndarray:
+    return (images >= 0.5).astype(np.float64)
+
+
+def _on_scale(
+    subject: Subject,
+    values: np.ndarray,
+    scale: Scale,
+    *,
+    images: np.ndarray | None = None,
+    above: Mapping[str, float] | None = None,
+    details: Mapping[str, float] | None = None,
+    remark: str = "",
+) -> Found:
+    """The mean of log-likelihoods (N,) in nats of `images`, beside the means of `above` and those of models that know nothing."""
+    measure, images = subject.model.pixel_measure, subject.images if images is None else images
+
+    def said(nats: float) -> float:
+        if scale == "bits":
+            return bits_per_dimension(np.array([nats]), images[0].size, measure)
+        return -nats if scale == "minus nats" else nats
+
+    known = {
+        **(above or {}),
+        "independent_pixels": independent_pixels(images, subject.training, measure),
+        "uniform": 0.0 if measure == "density" else -images[0].size * math.log(2),
+    }
+    baselines = {name: said(nats) for name, nats in known.items()}
+    value = said(float(values.mean(dtype=np.float64)))
+    return Found(value, len(values), baselines, details or {}, f"{remark}{MEASURES[measure]}", measure)
 
 
 def _spread(values: np.ndarray) -> Mapping[str, float]:
@@ -60,9 +118,7 @@ def _spread(values: np.ndarray) -> Mapping[str, float]:
 def log_likelihood(subject: Subject) -> Found:
     """Mean exact log p(x)."""
     values = subject.log_likelihoods
-    measure = subject.model.pixel_measure
-    uniform = 0.0 if measure == "density" else -subject.images[0].size * math.log(2)
-    return Found(values.mean(dtype=np.float64), len(values), {"uniform": uniform}, _spread(values), MEASURES[measure])
+    return _on_scale(subject, values, "nats", details=_spread(values))
 
 
 @metric(
@@ -77,14 +133,11 @@ def log_likelihood(subject: Subject) -> Found:
     source="Theis, van den Oord & Bethge 2016, section 3.1",
 )
 def exact_bits(subject: Subject) -> Found:
-    """Exact code length, against that of uniformly random pixels."""
-    measure = subject.model.pixel_measure
-    value = bits_per_dimension(subject.log_likelihoods, subject.images[0].size, measure)
-    uniform = LEVELS if measure == "density" else 1.0
-    return Found(value, len(subject.images), {"uniform": uniform}, remark=MEASURES[measure])
+    """Exact code length."""
+    return _on_scale(subject, subject.log_likelihoods, "bits")
 
 
-BOUND = f"A bound with one draw of the code an image. {READING}"
+BOUND = "A bound with one draw of the code an image. "
 
 
 @metric(
@@ -100,15 +153,14 @@ BOUND = f"A bound with one draw of the code an image. {READING}"
 )
 def elbo(subject: Subject) -> Found:
     """Mean evidence lower bound."""
-    values = subject.bounds
-    return Found(values.mean(dtype=np.float64), len(values), {}, _spread(values), BOUND)
+    return _on_scale(subject, subject.bounds, "nats", details=_spread(subject.bounds), remark=BOUND)
 
 
 @metric(
     "elbo_bits",
     "Bound in bits per dimension",
-    "The evidence lower bound as a code length: −ELBO over the number of values, in bits, without any offset.",
-    r"-\tfrac{\mathrm{ELBO}}{CHW\,\ln 2}",
+    "The evidence lower bound as a code length: −ELBO over the number of values, in bits; a density is counted per grey level.",
+    r"-\tfrac{\mathrm{ELBO}}{CHW\,\ln 2}\;(+\,8\text{ for a density})",
     direction="lower",
     range=(None, None),
     unit="bits",
@@ -116,13 +168,12 @@ def elbo(subject: Subject) -> Found:
     source="Kingma & Welling 2014, (3)",
 )
 def elbo_bits(subject: Subject) -> Found:
-    """−ELBO for each value, in bits."""
-    value = bits_per_dimension(subject.bounds, subject.images[0].size, "binary")
-    return Found(value, len(subject.images), remark=BOUND)
+    """The bound as a code length."""
+    return _on_scale(subject, subject.bounds, "bits", remark=BOUND)
 
 
-def _weighted(subject: Subject, codes: int) -> tuple[np.ndarray, dict[str, float]]:
-    """The bound with `codes` weighted codes of each of some images (fewer where they are large), and details."""
+def _weighted(subject: Subject, codes: int, scale: Scale, bound: str) -> Found:
+    """By `codes` weighted codes of each of some images (fewer where they are large), beside their `bound` with one code."""
     import torch
 
     from genlab.nn.importance import iwae_bound
@@ -130,21 +181,15 @@ def _weighted(subject: Subject, codes: int) -> tuple[np.ndarray, dict[str, float
 
     count = int(np.clip(WEIGHED // (codes * subject.images[0].size), 16, 400))
     chosen = np.random.default_rng(subject.seed).permutation(len(subject.images))[:count]  # sets are sorted by class
+    images = subject.images[chosen]
     if codes not in subject.weighted:
         generator = torch.Generator().manual_seed(subject.seed)
         subject.weighted[codes] = through(
-            subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), subject.images[chosen]
+            subject.model, lambda batch: iwae_bound(subject.model, batch, codes, generator), images
         )
-    values = subject.weighted[codes]
-    return values, {**_spread(values), "codes": codes, "elbo": float(subject.bounds[chosen].mean(dtype=np.float64))}
-
-
-def _weighted_bits(subject: Subject, codes: int) -> Found:
-    """The same as a code length, against that of the evidence lower bound on the same images."""
-    values, details = _weighted(subject, codes)
-    size = subject.images[0].size
-    bound = bits_per_dimension(np.array([details["elbo"]]), size, "binary")
-    return Found(bits_per_dimension(values, size, "binary"), len(values), {"bound": bound}, {"codes": codes}, READING)
+    values, above = subject.weighted[codes], {bound: float(subject.bounds[chosen].mean(dtype=np.float64))}
+    details = {"codes": codes} if scale == "bits" else {"codes": codes, **_spread(values)}
+    return _on_scale(subject, values, scale, images=images, above=above, details=details)
 
 
 @metric(
@@ -160,8 +205,7 @@ def _weighted_bits(subject: Subject, codes: int) -> Found:
 )
 def importance_weighted_bound(subject: Subject) -> Found:
     """Mean bound of k weighted codes, against that of one."""
-    values, details = _weighted(subject, K)
-    return Found(values.mean(dtype=np.float64), len(values), {"elbo": details["elbo"]}, details, READING)
+    return _weighted(subject, K, "nats", "elbo")
 
 
 @metric(
@@ -177,15 +221,14 @@ def importance_weighted_bound(subject: Subject) -> Found:
 )
 def importance_sampled(subject: Subject) -> Found:
     """Mean importance-sampled −log p(x)."""
-    values, details = _weighted(subject, CODES)
-    return Found(-values.mean(dtype=np.float64), len(values), {"bound": -details["elbo"]}, details, READING)
+    return _weighted(subject, CODES, "minus nats", "bound")
 
 
 @metric(
     "iwae_bits",
     "Importance-weighted bits per dimension",
-    "The bound from 50 weighted codes an image as a code length: over the number of values, in bits, without any offset.",
-    r"-\tfrac{L_{50}}{CHW\,\ln 2}",
+    "The bound from 50 weighted codes an image as a code length: over the number of values, in bits; a density is counted per grey level.",
+    r"-\tfrac{L_{50}}{CHW\,\ln 2}\;(+\,8\text{ for a density})",
     direction="lower",
     range=(None, None),
     unit="bits",
@@ -194,14 +237,14 @@ def importance_sampled(subject: Subject) -> Found:
 )
 def importance_weighted_bits(subject: Subject) -> Found:
     """Code length by the bound of k weighted codes."""
-    return _weighted_bits(subject, K)
+    return _weighted(subject, K, "bits", "bound")
 
 
 @metric(
     "nll_bits",
     "Importance-sampled bits per dimension",
-    "The estimate from 500 weighted codes an image as a code length: over the number of values, in bits, without any offset.",
-    r"-\tfrac{\log\hat p(x)}{CHW\,\ln 2}",
+    "The estimate from 500 weighted codes an image as a code length: over the number of values, in bits; a density is counted per grey level.",
+    r"-\tfrac{\log\hat p(x)}{CHW\,\ln 2}\;(+\,8\text{ for a density})",
     direction="lower",
     range=(None, None),
     unit="bits",
@@ -210,4 +253,4 @@ def importance_weighted_bits(subject: Subject) -> Found:
 )
 def importance_sampled_bits(subject: Subject) -> Found:
     """Code length by the importance-sampled likelihood."""
-    return _weighted_bits(subject, CODES)
+    return _weighted(subject, CODES, "bits", "bound")

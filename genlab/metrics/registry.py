@@ -14,13 +14,16 @@ Direction = Literal["lower", "higher", "neither"]
 
 
 class Found(NamedTuple):
-    """What computing a metric yields: the value over `n` images, its baselines (the one to beat first), more numbers."""
+    """What computing a metric yields: the value over `n` images, its baselines (the one to beat first), more numbers,
+    and for likelihoods the `reading` of a pixel, outside of which they do not compare.
+    """
 
     value: float
     n: int
     baselines: Mapping[str, float] = {}
     details: Mapping[str, Any] = {}
     remark: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Measurement:
     """A metric's value with everything that is needed to read it.
 
     `n` images were used; `baseline` is the value to beat (the first of `baselines`), None where there is none;
-    `meaning` says what the number is, `remark` what must be known about this one, `warning` whether n is too small.
+    `meaning` says what the number is, `range` between which values it can lie (None: without end), `remark` what must be known
+    about this one, `warning` whether n is too small. Two values compare only where their `reading` of a pixel is the same:
+    "density", "binary" or "bernoulli" for likelihoods, else empty.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Measurement:
     remark: str = ""
     warning: str = ""
     source: str = ""
+    range: tuple[float | None, float | None] = (None, None)
+    reading: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, texts and lists, ready for JSON."""
@@ -98,6 +105,8 @@ class Metric:
             found.remark,
             few if found.n < self.enough else "",
             self.source,
+            self.range,
+            found.reading,
         )
 
 

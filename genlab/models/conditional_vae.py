@@ -20,7 +20,7 @@ from genlab.core.capabilities import (
     Classifies,
     Decodes,
     Descends,
-    Encodes,
+    DrawsCodes,
     HasPrior,
     ImportanceWeighted,
     Samples,
@@ -98,11 +98,12 @@ class ConditionalVAEParameters(Parameters):
 
 @register("conditional_vae", CARD)
 class ConditionalVAE(
-    Model, Descends, Encodes, Decodes, HasPrior, Samples, SamplesByLabel, Classifies, ImportanceWeighted
+    Model, Descends, DrawsCodes, Decodes, HasPrior, Samples, SamplesByLabel, Classifies, ImportanceWeighted
 ):
     """Encoder and decoder with the label's embedding beside image and code."""
 
     Parameters = ConditionalVAEParameters
+    pixel_measure = "bernoulli"
 
     def __init__(self, shape: Shape, classes: int, parameters: ConditionalVAEParameters) -> None:
         super().__init__(shape, classes, parameters)
@@ -135,13 +136,20 @@ class ConditionalVAE(
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
         """The same terms on held-out images."""
-        labels = batch.labels
-        if labels is None or not self.classes:
-            labels = torch.zeros(len(batch.images), dtype=torch.long, device=batch.images.device)
-        posterior = self.posterior(self.features(batch.images), labels)
+        labels, posterior = self.labels_of(batch), self.drawn_from(batch)
         reconstruction = self.negative_log_likelihood(posterior.sample(), labels, batch.images).mean()
         kl = posterior.kl().sum() / len(labels)
         return {"loss": reconstruction + self.p.beta * kl, "reconstruction": reconstruction, "kl": kl}
+
+    def labels_of(self, batch: Batch) -> Tensor:
+        """The labels (N,), all of the one class where there are none."""
+        if batch.labels is None or not self.classes:
+            return torch.zeros(len(batch.images), dtype=torch.long, device=batch.images.device)
+        return batch.labels
+
+    def drawn_from(self, batch: Batch) -> DiagonalNormal:
+        """q(z|x, y) of images and their labels: mean and log-variance, (N, d) each."""
+        return self.posterior(self.features(batch.images), self.labels_of(batch))
 
     def log_joint(self, images: Tensor) -> Tensor:
         """Log p(y) + the bound of log p(x|y) at z = μ(x, y), for every class: (N, groups) nats."""

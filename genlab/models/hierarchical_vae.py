@@ -156,6 +156,7 @@ class HierarchicalVAE(Model, Descends, EncodesNormal, StandardNormalPrior, Impor
     """Bottom-up features, then a top-down pass that draws the code of each level."""
 
     Parameters = HierarchicalVAEParameters
+    pixel_measure = "bernoulli"
 
     def __init__(self, shape: Shape, classes: int, parameters: HierarchicalVAEParameters) -> None:
         super().__init__(shape, classes, parameters)

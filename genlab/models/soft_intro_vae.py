@@ -89,6 +89,7 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
     """Encoder and decoder, moving in turns on opposite sides of the bound."""
 
     Parameters = SoftIntroVAEParameters
+    pixel_measure = "bernoulli"
 
     def __init__(self, shape: Shape, classes: int, parameters: SoftIntroVAEParameters) -> None:
         super().__init__(shape, classes, parameters)

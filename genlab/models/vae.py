@@ -132,6 +132,7 @@ class VAE(Model, Descends, NormalLatent):
     def __init__(self, shape: Shape, classes: int, parameters: VAEParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
+        self.pixel_measure = "bernoulli" if p.likelihood == "bernoulli" else "density"
         self.latent_dim = p.latent_dim
         features, count = image_features(
             p.architecture, self.shape, p.hidden, p.width, depth=p.depth, batch_norm=p.batch_norm, dropout=p.dropout

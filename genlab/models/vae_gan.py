@@ -129,6 +129,7 @@ class VAEGAN(Model, Descends, NormalLatent):
     """Encoder, decoder and discriminator, moving at the same time."""
 
     Parameters = VAEGANParameters
+    pixel_measure = "bernoulli"
 
     def __init__(self, shape: Shape, classes: int, parameters: VAEGANParameters) -> None:
         super().__init__(shape, classes, parameters)

@@ -130,6 +130,7 @@ class VQVAE(Model, Descends, Encodes, Decodes, HasPrior, Samples, Bounds):
     def __init__(self, shape: Shape, classes: int, parameters: VQVAEParameters) -> None:
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
+        self.pixel_measure = "bernoulli" if p.likelihood == "bernoulli" else "density"
         sides = halved(self.shape, p.halvings + p.levels - 1)
         self.grids = sides[p.halvings :][::-1]  # the coarse one first
         self.places = [height * width for height, width in self.grids]

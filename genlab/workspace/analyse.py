@@ -152,7 +152,7 @@ class Analyse:
         array = pixels_for(model, images, self.title)
         if self.can("scores"):
             return Likelihoods(through(model, model.log_likelihood, array), "exact", model.pixel_measure)
-        return Likelihoods(bounds(model, array, seed), "bound", "density")
+        return Likelihoods(bounds(model, array, seed), "bound", model.pixel_measure)
 
     def evaluate(
         self,

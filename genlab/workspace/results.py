@@ -155,7 +155,9 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """log p(x) of each image in nats (N,): `kind` is "exact" or "bound" (a lower one), `measure` is "density" or "binary"."""
+    """log p(x) of each image in nats (N,): `kind` is "exact" or "bound" (a lower one), `measure` how the model reads a pixel:
+    "density", "binary" or "bernoulli".
+    """
 
     values: np.ndarray
     kind: str
