@@ -21,7 +21,7 @@ from genlab.core.parameters import Parameters
 from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
-from genlab.data.loader import ArrayBatches
+from genlab.data.loader import ArrayBatches, PairedBatches
 from genlab.runs.events import illnesses
 from genlab.training.diagnosis import (
     DETECTORS,
@@ -52,9 +52,17 @@ def data(count: int = 500, validation: int = 100) -> ArrayBatches:
     return ArrayBatches(images, labels, splits, classes=10)
 
 
+def two_sets(count: int) -> PairedBatches:
+    """Digits, and their negatives."""
+    images, splits = digits()[0], {"train": np.arange(count), "validation": np.arange(count, count + 20)}
+    return PairedBatches(ArrayBatches(images, None, splits), ArrayBatches(255 - images, None, splits))
+
+
 def training(name: str, images: ArrayBatches, values: dict[str, Any], **settings: Any) -> Training:
     seed_everything(0)
-    model = genlab.create(name, (1, 8, 8), **values)
+    if name == "cyclegan":
+        images = two_sets(images.count())  # type: ignore[assignment]
+    model = genlab.create(name, (1, 8, 8), images.classes, **values)
     return Training(model, images, TrainingSettings(**{"epochs": 16, "batch_size": 32, "device": "cpu", **settings}))
 
 
@@ -66,9 +74,13 @@ VAE = {"hidden": 64, "latent_dim": 8, "learning_rate": 2e-3}
 GAN = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16}
 STARVED = {**GAN, "dropout": 0.0, "learning_rate": 2e-5, "critic_learning_rate": 2e-3}
 FAIR = {**GAN, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+PAIR = {"width": 4, "blocks": 1, "critic_width": 4}
 FEW = {"epochs": 150, "batch_size": 8}
 SICK: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, str, str]] = {
     "beta of 100": ("vae", {**VAE, "beta": 100}, {}, 500, "posterior collapse", "beta"),
+    "beta of 100, given the label": ("conditional_vae", {**VAE, "beta": 100}, {}, 500, "posterior collapse", "beta"),
+    "codes far from the prior": ("soft_intro_vae", {"hidden": 64, "latent_dim": 1, "beta": 0}, {"batch_size": 16}, 500, "mode collapse", "beta"),
+    "generators too slow for their critics": ("cyclegan", {**PAIR, "learning_rate": 1e-6, "critic_learning_rate": 1e-2}, {"epochs": 8}, 60, "saturated discriminator", "critic_learning_rate"),
     "critic a hundred times as fast": ("gan", STARVED, {}, 500, "saturated discriminator", "critic_learning_rate"),
     "least squares, so too": ("gan", {**STARVED, "loss": "least_squares"}, {}, 500, "saturated discriminator", "critic_learning_rate"),
     "hinge, so too": ("gan", {**STARVED, "loss": "hinge"}, {}, 500, "saturated discriminator", "critic_learning_rate"),
@@ -85,6 +97,9 @@ HEALTHY: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "least squares": ("gan", {**FAIR, "loss": "least_squares"}, {}, 500),
     "Wasserstein": ("gan", {**FAIR, "loss": "wasserstein", "critic_steps": 2, "dropout": 0.0}, {}, 500),
     "DCGAN that has only begun": ("dcgan", {"width": 4}, {}, 300),
+    "conditional VAE": ("conditional_vae", VAE, {}, 500),
+    "Soft-IntroVAE": ("soft_intro_vae", {"hidden": 64, "latent_dim": 8}, {}, 500),
+    "CycleGAN": ("cyclegan", {**PAIR, "learning_rate": 1e-3}, {"epochs": 8}, 60),
     "VAE-GAN": ("vae_gan", {"latent_dim": 8, "critic_hidden": 64}, {}, 500),
 }
 
@@ -107,6 +122,15 @@ def test_a_run_with_the_disease_is_told_so_once_with_a_remedy(case: str) -> None
     assert before.epoch == found[0].epoch
 
 
+def test_a_discriminator_of_codes_can_win_too() -> None:
+    slow = {"hidden": 64, "latent_dim": 256, "learning_rate": 2e-5, "critic_learning_rate": 1e-2}
+    events = list(training("ava3", data(), slow, epochs=8).events())
+    assert told(events) == [("saturated discriminator", 6, False)]
+    found = next(event for event in events if isinstance(event, Diagnosed))
+    assert found.message.startswith("The discriminator of codes has won")
+    assert found.changes == {"critic_learning_rate": 2e-5}
+
+
 @pytest.mark.parametrize("case", HEALTHY)
 def test_a_healthy_run_is_left_in_peace(case: str) -> None:
     name, values, settings, count = HEALTHY[case]
@@ -114,6 +138,16 @@ def test_a_healthy_run_is_left_in_peace(case: str) -> None:
 
 
 # the detectors, on both sides of their thresholds
+
+
+@pytest.mark.parametrize(("name", "which"), [("d", "The discriminator has"), ("code_d", "The discriminator of codes has"), ("second_d", "The discriminator of the second set has")])  # fmt: skip
+def test_any_one_of_several_discriminators_may_have_won(name: str, which: str) -> None:
+    even = {f"{judge}_{kind}": 0.5 for judge in ("d", "first_d") for kind in ("real", "fake")}
+    looks = [Look(epoch, {**even, f"{name}_real": 0.99, f"{name}_fake": 0.01}) for epoch in range(1, 6)]
+    found = saturated_critic(looks, {})
+    assert found is not None
+    assert found.message.startswith(which)
+    assert saturated_critic([*looks[:4], Look(5, {**even, f"{name}_real": 0.9, f"{name}_fake": 0.01})], {}) is None
 
 
 def seen(count: int = 3, **measured: float) -> list[Look]:
@@ -245,7 +279,7 @@ def test_measures_of_a_model_are_recomputed_by_hand() -> None:
     images = data().all("train", torch.device("cpu")).images[:20]
     with torch.no_grad():
         vae.encoder[-1].weight.mul_(20)  # so that some dimensions vary
-        measured = measure(vae, images, samples=True)
+        measured = measure(vae, Batch(images, None), samples=True)
         mean, log_var = vae.encode(images).mean, vae.encode(images).log_var
         drawn = vae.sample(20, generator=torch.Generator().manual_seed(0))
     assert measured["kl"] == pytest.approx(
@@ -254,6 +288,21 @@ def test_measures_of_a_model_are_recomputed_by_hand() -> None:
     assert measured["units"] == 8
     assert 0 < measured["active"] == sum(float(column.var(correction=0)) > 0.01 for column in mean.T)
     assert measured["diversity"] == pytest.approx(mean_distance(drawn) / mean_distance(images), rel=1e-5)
+
+
+def test_what_is_measured_of_a_conditional_vae_is_its_code_given_the_label() -> None:
+    model = training("conditional_vae", data(), {"hidden": 16, "latent_dim": 8}).model.eval()
+    batch = data().all("train", torch.device("cpu"))
+    with torch.no_grad():
+        measured = measure(model, batch, samples=False)
+        mean, log_var = model.head(torch.cat([model.features(batch.images), model.embedding(batch.labels)], 1)).chunk(
+            2, 1
+        )
+    assert measured["units"] == 8  # and not the numbers of the label's vector
+    assert measured["active"] == sum(float(column.var(correction=0)) > 0.01 for column in mean.T)
+    assert measured["kl"] == pytest.approx(
+        float((0.5 * (mean**2 + log_var.exp() - 1 - log_var)).sum(1).mean()), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(("images", "epochs"), [(200, 1000), (5000, 1000), (60_000, 50)])

@@ -66,7 +66,7 @@ def test_the_generators_objective_is_equation_3_and_the_identity_loss(kind: str)
 @pytest.mark.parametrize("kind", ["least_squares", "non_saturating"])
 def test_a_critic_minimises_half_its_objective(kind: str) -> None:
     model, (x, y) = tiny(loss=kind), both()
-    losses = model.critic_losses(x, y, -x, -y)
+    losses, _ = model.critic_losses(x, y, -x, -y)
     for name, critic, real, fake in (
         ("critic_first", model.critic_first, x, -x),
         ("critic_second", model.critic_second, y, -y),
@@ -126,7 +126,7 @@ def test_the_held_out_loss_is_all_players_losses_added() -> None:
     model, (x, y) = tiny(buffer=4), both()
     told = model.validation_step(Batch((x + 1) / 2, None, (y + 1) / 2))
     judged = model.judge(x, y)
-    critics = model.critic_losses(x, y, judged.as_first, judged.as_second)
+    critics, _ = model.critic_losses(x, y, judged.as_first, judged.as_second)
     assert told["loss"].item() == pytest.approx((judged.loss + sum(critics.values())).item(), rel=1e-5)
     assert int(model.past_first.kept) == 0
 
@@ -220,7 +220,7 @@ def test_critics_are_shown_past_translations_once_the_memory_is_full() -> None:
     model, (x, y) = tiny(buffer=5), both()
     torch.manual_seed(0)
     shown = []
-    model.critic_losses = lambda first, second, *fakes: shown.append(fakes) or {}  # type: ignore[assignment, func-returns-value, method-assign]
+    model.critic_losses = lambda first, second, *fakes: shown.append(fakes) or ({}, {})  # type: ignore[assignment, func-returns-value, method-assign]
     batch = Batch((x + 1) / 2, None, (y + 1) / 2)
     for index in range(2):
         model.training_step(batch, Step(index, 0, 2), Minimiser(model.players()))

@@ -24,7 +24,7 @@ from genlab.core.model import Model
 from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
-from genlab.nn.adversarial import discriminator_loss, generator_loss
+from genlab.nn.adversarial import discriminator_loss, generator_loss, judged
 from genlab.nn.optimisers import adam
 from genlab.nn.translation import PastImages, PatchCritic, ResidualTranslator
 
@@ -64,6 +64,10 @@ CARD = Card(
         "loss_generators": Scalar("What both generators minimise: adversarial, cycle and identity terms, weighted", "neither"),
         "loss_critic_first": Scalar("What the critic of the first set minimises; ¼ when it can only guess (least squares)", "neither", 0.25),
         "loss_critic_second": Scalar("What the critic of the second set minimises; ¼ when it can only guess (least squares)", "neither", 0.25),
+        "first_d_real": Scalar("Mean verdict of the first set's critic on its images; ½ when it can only guess", "neither", 0.5),
+        "first_d_fake": Scalar("Mean verdict of the first set's critic on translations into it; ½ when it can only guess", "neither", 0.5),
+        "second_d_real": Scalar("Mean verdict of the second set's critic on its images; ½ when it can only guess", "neither", 0.5),
+        "second_d_fake": Scalar("Mean verdict of the second set's critic on translations into it; ½ when it can only guess", "neither", 0.5),
         "adversarial": Scalar("How far the critics see through both generators, added; ½ at ¼ each (least squares)", "neither", 0.5),
         "cycle": Scalar("L_cyc, mean absolute error there and back of both sets, added, of values in [−1, 1]"),
         "identity": Scalar("L_identity, how much the generators change images that already are of their kind, as `cycle`"),
@@ -154,19 +158,20 @@ class CycleGAN(Model, Descends, Translates):
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """The generators move; then both critics, which are shown past translations too."""
         first, second = pair(batch)
-        judged = self.judge(first, second)
-        minimise(generators=judged.loss)
-        as_first = self.past_first.exchange(judged.as_first.detach())
-        as_second = self.past_second.exchange(judged.as_second.detach())
-        minimise(**self.critic_losses(first, second, as_first, as_second))
-        return judged.terms
+        played = self.judge(first, second)
+        minimise(generators=played.loss)
+        as_first = self.past_first.exchange(played.as_first.detach())
+        as_second = self.past_second.exchange(played.as_second.detach())
+        losses, verdicts = self.critic_losses(first, second, as_first, as_second)
+        minimise(**losses)
+        return {**played.terms, **verdicts}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
         """The same losses on held-out images, the critics shown new translations only."""
         first, second = pair(batch)
-        judged = self.judge(first, second)
-        critics = self.critic_losses(first, second, judged.as_first, judged.as_second)
-        return {"loss": judged.loss + sum(critics.values()), **judged.terms}
+        played = self.judge(first, second)
+        critics, verdicts = self.critic_losses(first, second, played.as_first, played.as_second)
+        return {"loss": played.loss + sum(critics.values()), **played.terms, **verdicts}
 
     def judge(self, first: Tensor, second: Tensor) -> Judged:
         """The objective of the generators ([1] (3) and 5.2), from images in [−1, 1]."""
@@ -185,16 +190,24 @@ class CycleGAN(Model, Descends, Translates):
         loss = generator_loss(self.p.loss, logits)
         return 2 * loss if self.p.loss == "least_squares" else loss
 
-    def critic_losses(self, first: Tensor, second: Tensor, as_first: Tensor, as_second: Tensor) -> dict[str, Tensor]:
-        """What each critic minimises: half its objective ([1] 7.1), which the ½ of [3] is for least squares already."""
+    def critic_losses(
+        self, first: Tensor, second: Tensor, as_first: Tensor, as_second: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What each critic minimises, and its mean verdicts on real images and on translations.
+
+        It is half its objective ([1] 7.1), which the ½ of [3] is for least squares already.
+        """
         share = 1.0 if self.p.loss == "least_squares" else 0.5
-        return {
-            f"critic_{name}": share * discriminator_loss(self.p.loss, critic(real), critic(fake))
-            for name, critic, real, fake in (
-                ("first", self.critic_first, first, as_first),
-                ("second", self.critic_second, second, as_second),
-            )
-        }
+        losses, verdicts = {}, {}
+        for name, critic, real, fake in (
+            ("first", self.critic_first, first, as_first),
+            ("second", self.critic_second, second, as_second),
+        ):
+            on_real, on_fake = critic(real), critic(fake)
+            losses[f"critic_{name}"] = share * discriminator_loss(self.p.loss, on_real, on_fake)
+            verdicts[f"{name}_d_real"] = judged(self.p.loss, on_real)
+            verdicts[f"{name}_d_fake"] = judged(self.p.loss, on_fake)
+        return losses, verdicts
 
 
 def pair(batch: Batch) -> tuple[Tensor, Tensor]:

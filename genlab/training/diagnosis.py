@@ -103,6 +103,7 @@ LONG = 5  # epochs that a discriminator must have won in a row
 SURE = (
     0.95  # D(x) above it and D(G(z)) below its complement: the gradient of log(1 − D(G(z))) has shrunk to a twentieth
 )
+JUDGED = {"code_d": "codes", "first_d": "the first set", "second_d": "the second set"}  # what, beside generated images
 HIGH = 0.9  # a Wasserstein critic has no scale; where the generator learns, the distance soon falls far below its peak
 
 
@@ -114,14 +115,22 @@ def saturated_critic(looks: Sequence[Look], values: Values) -> Finding | None:
     E D(x) − E D(G(z)) has stayed above nine tenths of its peak for ten epochs, and grown.
     """
     recent = looks[-LONG:]
-    if len(recent) < LONG or not {"d_real", "d_fake"} <= looks[-1].scalars.keys():
+    if len(recent) < LONG:
         return None
-    judged = [(look.scalars["d_real"], look.scalars["d_fake"]) for look in recent]
-    if not (_keeps_away(looks) if values.get("loss") == "wasserstein" else _has_won(judged, values)):
+    verdicts = {
+        judge: [(look.scalars[f"{judge}_real"], look.scalars[f"{judge}_fake"]) for look in recent]
+        for judge in judges(looks[-1].scalars)
+    }
+    if values.get("loss") == "wasserstein":
+        won = [judge for judge in verdicts if _keeps_away(looks)]
+    else:
+        won = [judge for judge, pairs in verdicts.items() if _has_won(pairs, values)]
+    if not won:
         return None
-    (before, *_, (real, fake)) = judged
+    (before, *_, (real, fake)) = verdicts[won[0]]
+    which = "The discriminator" if won[0] == "d" else f"The discriminator of {JUDGED[won[0]]}"
     message = (
-        f"The discriminator has won: its mean verdict is {real:.3g} on real images and {fake:.3g} on generated ones, "
+        f"{which} has won: its mean verdict is {real:.3g} on real images and {fake:.3g} on generated ones, "
         f"and was {before[0]:.3g} and {before[1]:.3g} {LONG - 1} epochs before. "
         "The generator learns little from one so sure."
     )
@@ -137,6 +146,16 @@ def saturated_critic(looks: Sequence[Look], values: Values) -> Finding | None:
         remedy = f"Slow the discriminator down: critic_learning_rate {rate:g} instead of {fast:g}."
         return Finding(message, remedy, {"critic_learning_rate": rate})
     return Finding(message, "Slow the discriminator down, or make it smaller.", {})
+
+
+def judges(scalars: Mapping[str, float]) -> list[str]:
+    """Names of the discriminators whose mean verdicts are logged, as `<name>_real` and `<name>_fake`."""
+    return [name for name in ("d", *JUDGED) if {f"{name}_real", f"{name}_fake"} <= scalars.keys()]
+
+
+def plays(scalars: Mapping[str, float]) -> bool:
+    """Whether these scalars are those of a game, in which images are generated and judged while training."""
+    return bool(judges(scalars)) or "kl_fake" in scalars
 
 
 def _has_won(judged: Sequence[tuple[float, float]], values: Values) -> bool:
@@ -167,20 +186,25 @@ GROWING = 1.25  # a young generator draws much the same picture too, but more va
 def mode_collapse(looks: Sequence[Look], values: Values) -> Finding | None:
     """Samples repeat one another: their mean distance is under 0.3 of that between training images, in five looks.
 
-    One that grows is a generator which is still learning. One that never learned, because the discriminator has won,
-    repeats itself too: that is told instead.
+    One that grows is a generator which is still learning. One that never learned, because the discriminator has won or
+    the code is ignored, repeats itself too: that is told instead.
     """
     recent = [look.measured for look in looks if "diversity" in look.measured and look.step >= SETTLED][-LONG:]
     if len(recent) < LONG or recent[-1]["spread"] < LEAST_SPREAD:
         return None
     diversity = [seen["diversity"] for seen in recent]
-    if max(diversity) >= LEAST_DIVERSITY or diversity[-1] > GROWING * diversity[0] or saturated_critic(looks, values):
+    if max(diversity) >= LEAST_DIVERSITY or diversity[-1] > GROWING * diversity[0]:
+        return None
+    if saturated_critic(looks, values) or posterior_collapse(looks, values):
         return None
     message = (
         f"The generator repeats itself: its images lie {diversity[-1]:.0%} as far apart as the training images do."
     )
     if values.get("loss") == "minimax":
         return Finding(message, "Take the non-saturating loss.", {"loss": "non_saturating"})
+    if (beta := values.get("beta", 1)) < 1:
+        remedy = f"Raise beta from {beta:g} to 1: drawn codes must be such as images have."
+        return Finding(message, remedy, {"beta": 1.0})
     own, other = values.get("learning_rate", 0), values.get("critic_learning_rate", 0)
     if other and own > other:
         remedy = f"Slow the generator down: learning_rate {other:g} instead of {own:g}."
@@ -199,7 +223,8 @@ def overfitting(looks: Sequence[Look], values: Values) -> Finding | None:
     """Images are learned by heart: five epochs after the best one, validation is worse while training went on to fall.
 
     Worse means that the median of the last three epochs lies above the best by a fiftieth of all that validation had
-    gained. A game between players has no single objective; there the reconstruction stands for it. The loss of mined
+    gained. A game between players has no single objective; there the reconstruction, or what the way there and back loses,
+    stands for it. The loss of mined
     triplets changes with what is mined; there the share of active triplets does.
     """
     term = objective(looks[-1].scalars)
@@ -229,7 +254,9 @@ def objective(scalars: Mapping[str, float]) -> str:
     """The scalar that falls as long as training gains."""
     if "semi_hard" in scalars:
         return "active"
-    return "reconstruction" if "d_fake" in scalars else "loss"
+    if judges(scalars):
+        return next((term for term in ("reconstruction", "cycle") if term in scalars), "loss")
+    return "loss"
 
 
 # Healthy embeddings hold it at 0.85 after the first epoch and at 0.3 in the end, those of meaningless labels at 0.94 to 1.

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.core.batch import Batches
-from genlab.core.capabilities import EncodesNormal, Samples
+from genlab.core.batch import Batch, Batches
+from genlab.core.capabilities import DrawsCodes, Samples
 from genlab.core.events import Diagnosed
 from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed
 from genlab.core.settings import TrainingSettings
 from genlab.nn import usage
-from genlab.training.diagnosis import DETECTORS, LONG, Look, objective
+from genlab.training.diagnosis import DETECTORS, LONG, Look, objective, plays
 
 COUNT = 64  # images that are encoded, and samples that are drawn, at a look
 COST = 0.02  # of the training's work, at most, that looks may take where the budget has room for `FEWEST` of them
@@ -40,11 +40,11 @@ class Doctor:
         self.looks: list[Look] = []
         self.present: dict[str, int] = {}  # disease -> epochs in a row without a sign of it
         self.untold: list[Diagnosed] = []
-        self._images: Tensor | None = None
+        self._batch: Batch | None = None
 
     def visit(self, step: int, epoch: int, scalars: Mapping[str, float], validation: Mapping[str, float]) -> None:
         """Take in a finished epoch, and ask every detector."""
-        measured = self._measure("d_fake" in scalars) if epoch % self.every == 0 else {}
+        measured = self._measure(plays(scalars)) if epoch % self.every == 0 else {}
         self.looks.append(Look(epoch, dict(scalars), dict(validation), measured, step))
         for disease, detect in DETECTORS.items():
             found = detect(self.looks, self.values)
@@ -70,7 +70,7 @@ class Doctor:
 
     def _measure(self, game: bool) -> dict[str, float]:
         """How the latent space is used, and how far apart samples of a game's generator lie, on a few images."""
-        encodes, samples = isinstance(self.model, EncodesNormal), game and isinstance(self.model, Samples)
+        encodes, samples = isinstance(self.model, DrawsCodes), game and isinstance(self.model, Samples)
         if not encodes and not samples:
             return {}
         self.model.eval()
@@ -79,11 +79,11 @@ class Doctor:
         self.model.train()
         return measured
 
-    def _few_images(self) -> Tensor:
-        if self._images is None:
+    def _few_images(self) -> Batch:
+        if self._batch is None:
             batches = self.data.epoch(derived_seed(self.settings.seed, 4), 0, COUNT, self.device)
-            self._images = next(iter(batches)).images
-        return self._images
+            self._batch = next(iter(batches))
+        return self._batch
 
     def _forget(self) -> None:
         """Keep the first epoch, the one with the best validation, the last ones, and the last that were measured."""
@@ -121,18 +121,18 @@ def looks_apart(images: int, epochs: int) -> int:
     return max(1, min(round(affordable + 0.5), epochs // FEWEST))
 
 
-def measure(model: Model, images: Tensor, *, samples: bool) -> dict[str, float]:
-    """What a `Look` holds of a model in evaluation mode: how it encodes images (N, C, H, W), and how it draws as many."""
-    spread = mean_distance(images)
+def measure(model: Model, batch: Batch, *, samples: bool) -> dict[str, float]:
+    """What a `Look` holds of a model in evaluation mode: how it encodes the images of a batch, and how it draws as many."""
+    spread = mean_distance(batch.images)
     measured = {"spread": spread}
-    if isinstance(model, EncodesNormal):
-        codes = model.encode(images)
+    if isinstance(model, DrawsCodes):
+        codes = model.drawn_from(batch)
         mean, log_var = (np.asarray(part.cpu(), np.float64) for part in (codes.mean, codes.log_var) if part is not None)
         measured["active"] = float((mean.var(0) > usage.ACTIVE).sum())
         measured["units"] = float(mean.shape[1])
         measured["kl"] = float(usage.kl(mean, log_var).sum(1).mean())
     if samples and isinstance(model, Samples):
-        drawn = model.sample(len(images), generator=torch.Generator().manual_seed(0))
+        drawn = model.sample(len(batch.images), generator=torch.Generator().manual_seed(0))
         measured["diversity"] = mean_distance(drawn) / max(spread, 1e-9)
     return measured
 
