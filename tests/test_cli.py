@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import socket
@@ -149,11 +150,35 @@ def test_metrics_say_what_they_need(command: Command, trained: Run) -> None:
     assert list(measured) == ["mse", "bm", "psnr"]
     assert {"value", "n", "baseline", "direction"} <= measured["mse"].keys()
     assert command("evaluate", trained.id, "--metrics", "mse", "--against", "dots")["mse"]["n"] == 40
+    assert measured["mse"]["range"] == [0, 1]
     Image.new("L", (8, 8), 0).save("black.png")
     report = command("bm", "black.png", "--against", "dots")
     assert {"bm", "norm", "sign", "rmse", "fraction_above_one", "baselines"} <= report.keys()
     assert report["bm"] == pytest.approx(report["baselines"]["black"])
     assert {"mean_image", "median_image", "mid_grey", "white"} <= report["baselines"].keys()
+
+
+def test_the_table_of_metrics_has_ranges_named_baselines_and_warnings(
+    command: Command, trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", trained.id, "--metrics", "mse,elbo_bits,kl"]
+    assert root.run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles, *rows = lines[:4]
+    names = titles.split()
+    edges = [titles.index(name) for name in names] + [None]
+    cells = ([row[left:right].strip() for left, right in itertools.pairwise(edges)] for row in rows)
+    told = {row[0]: dict(zip(names, row, strict=True)) for row in cells}
+    measured = command(*arguments)
+    assert told["mse"]["range"] == "0 to 1"
+    assert told["elbo_bits"]["range"] == "any"
+    assert told["kl"]["range"] == "at least 0"
+    assert told["kl"]["baseline"] == "0 ignored code"
+    assert told["elbo_bits"]["baseline"] == f"{measured['elbo_bits']['baseline']:.5g} independent pixels"
+    below = lines[4:]
+    assert measured["mse"]["n"] < 100
+    assert f"mse, elbo_bits, kl: {measured['mse']['warning']}" in below
+    assert f"elbo_bits: {measured['elbo_bits']['remark']}" in below
 
 
 def test_a_run_leaves_as_a_zip(command: Command, trained: Run) -> None:

@@ -106,6 +106,8 @@ def test_bound_equals_the_models_terms(vae: Subject) -> None:
     elbo = -(terms["reconstruction"] + terms["kl"]).detach().double().numpy()
     assert found["elbo"].value == pytest.approx(elbo.mean(), rel=1e-6)
     assert found["elbo_bits"].value == pytest.approx(-elbo.mean() / (64 * math.log(2)), rel=1e-6)
+    assert found["elbo"].baseline == pytest.approx(independent_by_loop(IMAGES, IMAGES[:4], "bernoulli"), rel=1e-6)
+    assert found["elbo_bits"].baseline == pytest.approx(-found["elbo"].baseline / 64 / math.log(2), rel=1e-6)
     assert found["elbo"].details["standard_error"] == pytest.approx(elbo.std() / math.sqrt(12), rel=1e-4)
 
 
@@ -139,6 +141,8 @@ def test_latent_usage_equals_a_loop(vae: Subject) -> None:
         pairs = zip(codes.mean[:, j].tolist(), codes.log_var[:, j].tolist(), strict=True)
         assert value == pytest.approx(np.mean([0.5 * (m * m + math.exp(v) - 1 - v) for m, v in pairs]), rel=1e-4)
     assert found["kl"].value == pytest.approx(sum(found["kl"].details["per_dimension"]))
+    assert found["kl"].baselines == {"ignored_code": 0}
+    assert found["active_units"].baselines == {"all_dimensions": 4, "ignored_code": 0}
     variances = codes.mean.double().var(0, unbiased=False)
     assert found["active_units"].value == int((variances > 0.01).sum())
     assert found["active_units"].details["variance"] == pytest.approx(variances.tolist(), rel=1e-4)
@@ -355,6 +359,9 @@ def test_every_metric_explains_itself(vae: Subject) -> None:
         assert "Only 12 images" in found.warning
         assert isinstance(found.as_dict()["value"], float)
         assert found.source == METRICS[found.name].source
+        assert found.baselines, found.name
+        assert found.baseline == next(iter(found.baselines.values()))
+        assert found.range == METRICS[found.name].range
         low, high = METRICS[found.name].range
         assert low is None or found.value >= low
         assert high is None or found.value <= high

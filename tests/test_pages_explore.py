@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -389,6 +390,26 @@ def test_metrics_are_measured_when_asked_for(lab: genlab.Workspace) -> None:
     assert app.button(key="measure")  # other features are another measurement
 
 
+def test_the_table_keeps_readings_apart_and_says_ranges_and_where_images_are_few(lab: genlab.Workspace) -> None:
+    measured = lab.runs["plane"].evaluate(["elbo_bits", "mse"], limit=20)
+    assert measured["elbo_bits"].reading == "bernoulli"
+    gaussian = replace(measured["elbo_bits"], value=7.5, n=400, warning="", reading="density")
+    rows = {row["metric"]: row for row in table({"plane": measured, "other": {"elbo_bits": gaussian}})}
+    bernoulli, density = (
+        rows[f"Bound in bits per dimension / bits ({kind})"] for kind in ("Bernoulli pixels", "a density")
+    )
+    assert (bernoulli["other"], density["plane"], density["other"]) == ("–", "–", "7.5")
+    assert bernoulli["plane"] == f"{measured['elbo_bits'].value:.4g}"
+    assert (bernoulli["images"], density["images"]) == ("20, too few", "400")
+    assert (rows["Reconstruction error"]["range"], density["range"]) == ("0 to 1", "any")
+    app = visit("compare", runs=lab.runs["unlabelled"].id, measured=100)
+    fine(app.button(key="measure").click().run())
+    few = lab.runs["unlabelled"].evaluate(["mse"])["mse"]
+    assert few.warning in captions(app)
+    shown = {row["metric"]: row for row in app.dataframe[1].value.to_dict("records")}
+    assert shown["Reconstruction error"]["images"] == f"{few.n}, too few"
+
+
 def test_pairs_of_images_stand_beside_each_other() -> None:
     left, right = (Images(np.full((2, 1, 4, 28), value, np.float32), "") for value in (0.25, 0.75))
     pairs = side_by_side(left, right, 255).array
@@ -524,10 +545,11 @@ def test_ways_of_looking_for_images_are_taken_back(lab: genlab.Workspace) -> Non
     fine(app.selectbox(key="ends-class").set_value("7").run())
     step(app, "ends-seen", "undo")
     assert (app.selectbox(key="ends-class").value, app.number_input(key="ends-page").value) == ("every class", 3)
-    fine(app.button_group(key="ends-origin").set_value("My files").run())
-    assert not app.text_input
+    fine(app.button_group(key="ends-origin").set_value("My pictures").run())
+    assert app.button_group(key="ends-own-tone").value == FIT
     step(app, "ends-origin", "undo")
     assert app.text_input(key="ends").value
+    assert "ends-own-tone" not in {group.key for group in app.button_group}
 
 
 def test_the_tone_of_an_own_picture_is_taken_back(lab: genlab.Workspace) -> None:

@@ -14,11 +14,25 @@ def _number(value: Any) -> str:
 
 
 def _metric_table(document: dict[str, dict[str, Any]]) -> str:
+    """A row for each metric, and below what must be known: how pixels are read, and where images are too few."""
+    from genlab.metrics.registry import in_words
+
     rows = [
-        (name, _number(m["value"]), _number(m["baseline"]), m["n"], m["direction"], m["unit"], m["title"])
+        (name, _number(m["value"]), _baseline(m), in_words(m["range"]), m["direction"], m["n"], m["unit"], m["title"])
         for name, m in document.items()
     ]
-    return columns(rows, titles=("metric", "value", "baseline", "n", "better", "unit", "what"))
+    table = columns(rows, titles=("metric", "value", "baseline", "range", "better", "n", "unit", "what"))
+    concerned: dict[str, list[str]] = {}
+    for name, m in document.items():
+        for sentence in filter(None, (m["warning"], m["remark"] if m["reading"] else "")):
+            concerned.setdefault(sentence, []).append(name)
+    return "\n".join([table, *(f"{', '.join(names)}: {sentence}" for sentence, names in concerned.items())])
+
+
+def _baseline(measured: dict[str, Any]) -> str:
+    """The value to beat, and what scores it."""
+    name = next(iter(measured["baselines"]), "")
+    return f"{_number(measured['baseline'])} {name.replace('_', ' ')}".rstrip()
 
 
 @click.command()

@@ -25,9 +25,9 @@ def active_units(subject: Subject) -> Found:
     variance = subject.codes[0].var(0, dtype=np.float64)
     found = int((variance > usage.ACTIVE).sum())
     remark = f"{found} of {len(variance)} dimensions."
-    return Found(
-        found, len(subject.images), details={"dimensions": len(variance), "variance": variance.tolist()}, remark=remark
-    )
+    details = {"dimensions": len(variance), "variance": variance.tolist()}
+    baselines = {"all_dimensions": float(len(variance)), "ignored_code": 0.0}
+    return Found(found, len(subject.images), baselines, details, remark)
 
 
 @metric(
@@ -46,4 +46,4 @@ def kl(subject: Subject) -> Found:
     """Total KL, and that of each dimension."""
     mean, log_var = subject.codes
     each = usage.kl(mean, np.asarray(log_var)).mean(0)
-    return Found(each.sum(), len(subject.images), details={"per_dimension": each.tolist()})
+    return Found(each.sum(), len(subject.images), {"ignored_code": 0.0}, {"per_dimension": each.tolist()})

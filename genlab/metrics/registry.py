@@ -13,6 +13,18 @@ from genlab.metrics.subject import Subject
 Direction = Literal["lower", "higher", "neither"]
 
 
+def in_words(range: Sequence[float | None]) -> str:
+    """Between which values a metric can lie.
+
+    >>> in_words((0, 1)), in_words((0, None)), in_words((None, None))
+    ('0 to 1', 'at least 0', 'any')
+    """
+    low, high = range
+    if low is None:
+        return "any" if high is None else f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
 class Found(NamedTuple):
     """What computing a metric yields: the value over `n` images, its baselines (the one to beat first), more numbers,
     and for likelihoods the `reading` of a pixel, outside of which they do not compare.

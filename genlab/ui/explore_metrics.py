@@ -10,6 +10,7 @@ import streamlit as st
 import genlab
 from genlab.core.errors import GenlabError
 from genlab.figures import Images, metric_bars
+from genlab.metrics.registry import in_words
 from genlab.ui.explore_compare import short_names
 from genlab.ui.explore_controls import as_csv, offer, weights_of
 from genlab.ui.explore_gallery import labelled_images, page_grey
@@ -25,6 +26,7 @@ BEST = "best there is"
 METRIC_WIDTH = 290
 SHOWN = 12  # samples beside their nearest training images
 KINDS = ("reconstruction", "perceptual", "translation", "fidelity", "two_sample", "memorisation", "paths", "sampling")
+READINGS = {"density": "a density", "binary": "binary pixels", "bernoulli": "Bernoulli pixels"}
 ARROWS = {"lower": "↓ lower", "higher": "↑ higher", "neither": "–"}
 LIMITS = (100, 300, 1000, 3000)
 
@@ -87,20 +89,36 @@ def _measure(missing: Sequence[tuple[genlab.Run, tuple[Any, ...]]], limit: int, 
     bar.empty()
 
 
+def comparable(found: dict[str, Measured]) -> dict[str, Measured]:
+    """Measurements by run, by what they are of: a metric, and for likelihoods one reading of a pixel."""
+    names = dict.fromkeys(name for measured in found.values() for name in measured)
+    together: dict[str, Measured] = {}
+    for name in sorted(names, key=_place):
+        for run, measured in found.items():
+            if name in measured:
+                one = measured[name]
+                unit = f" / {one.unit}" if one.unit else ""
+                reading = f" ({READINGS[one.reading]})" if one.reading else ""
+                together.setdefault(f"{one.title}{unit}{reading}", {})[run] = one
+    return together
+
+
 def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
-    """One row for each metric: its value for each run, the baseline to beat and which way is better."""
-    every = {name: m for measured in found.values() for name, m in measured.items()}
+    """One row for each metric: its value for each run, the baseline to beat, its range, which way is better, and on how many images."""
     rows = []
-    for name, example in sorted(every.items(), key=lambda item: _place(item[0])):
-        having = {run: measured[name] for run, measured in found.items() if name in measured}
-        baselines = {None if m.baseline is None else f"{m.baseline:.4g}" for m in having.values()} - {None}
+    for title, having in comparable(found).items():
+        example = next(iter(having.values()))
+        baselines = {f"{m.baseline:.4g}" for m in having.values() if m.baseline is not None}
         rows.append(
-            {"metric": f"{example.title}{f' / {example.unit}' if example.unit else ''}"}
+            {"metric": title}
             | {run: f"{having[run].value:.4g}" if run in having else "–" for run in found}
             | {
-                "baseline": " | ".join(sorted(map(str, baselines))) or "–",
+                "baseline": " | ".join(sorted(baselines)) or "–",
+                "range": in_words(example.range),
                 "better": ARROWS[example.direction],
-                "images": str(example.n),
+                "images": " | ".join(
+                    dict.fromkeys(f"{m.n}, too few" if m.warning else str(m.n) for m in having.values())
+                ),
                 "meaning": example.meaning,
             }
         )
@@ -125,17 +143,19 @@ def _table(found: dict[str, Measured], runs: Sequence[genlab.Run], limit: int) -
     )
     st.caption(
         f"Each run measured on up to {limit} held-out images of its own set; – means that a model does not allow the "
-        f"metric, and the baseline is what a trivial answer, or real images, would score.{caution}"
+        f"metric, and the baseline is what a trivial answer, or real images, would score. Likelihoods compare only where a pixel is "
+        f"read alike, and stand in rows of their own.{caution}"
     )
+    for warning in dict.fromkeys(m.warning for measured in found.values() for m in measured.values() if m.warning):
+        st.caption(f":material/warning: {warning}")
     offer("CSV", as_csv(rows), "metrics.csv")
 
 
 def _chart(found: dict[str, Measured]) -> None:
     """One metric as bars, with all its baselines."""
-    every = {name: m for measured in found.values() for name, m in measured.items()}
+    every = comparable(found)
     with undoable_row("metric", "metric", of=" ".join(every)):
-        name = st.selectbox("Chart of", list(every), format_func=lambda name: every[name].title, key="metric")
-    having = {run: measured[name] for run, measured in found.items() if name in measured}
+        having = every[str(st.selectbox("Chart of", list(every), key="metric"))]
     example = next(iter(having.values()))
     figure = metric_bars(
         {run: m.value for run, m in having.items()},

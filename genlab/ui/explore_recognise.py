@@ -11,7 +11,7 @@ import genlab
 from genlab.figures import likelihood_histogram
 from genlab.figures.images import Images
 from genlab.figures.palette import colour
-from genlab.metrics.registry import METRICS, applicable
+from genlab.metrics.registry import METRICS, applicable, in_words
 from genlab.ui.explore_controls import as_csv, file_stem, offer
 from genlab.ui.explore_gallery import image_name, labelled_images
 from genlab.ui.explore_likelihood import remembered
@@ -168,12 +168,13 @@ def distance_rows(found: Verification) -> list[dict[str, Any]]:
 
 
 def measure_rows(measured: dict[str, Measurement]) -> list[dict[str, Any]]:
-    """One row for each measure: its value, its chance level, which way is better, and over how many images."""
+    """One row for each measure: its value, its chance level, its range, which way is better, and over how many images."""
     return [
         {
             "measure": one.title,
             "value": f"{one.value:.1%}",
             "by chance": "" if one.baseline is None else f"{one.baseline:.1%}",
+            "range": in_words(one.range),
             "better": one.direction,
             "N": one.n,
         }
