@@ -36,6 +36,8 @@ FLAGS = [
     "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,HttpsUpgrades,PaintHolding,MediaRouter,OptimizationHints",
 ]
 PATIENCE = 60_000  # milliseconds: machines that test are often busy
+INSIDE = ("data", "blob", "file")  # schemes of what a browser has itself, or finds on this machine's disk
+LONGEST_LINE = 300  # characters of an address in the log: pictures may be written in one
 KINDS = {"Float32Array": "f4", "Float64Array": "f8", "Uint8Array": "u1", "Uint8ClampedArray": "u1"}
 
 # What stands first in a message is its kind, after a hash and metadata; 0x5a asks the script to run, 0x22 says that it
@@ -66,6 +68,39 @@ WATCHING = """window.script = "asked";
 }"""
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}; set CHROMIUM")
+
+
+class Network:
+    """Whatever browsers ask for: each request and each channel of each tab, in a file of a line each."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        file.touch()
+
+    def watch(self, browser: Any) -> Any:
+        """The same browser; all that is opened in it from now on is written down."""
+        opened = browser.new_context
+
+        def watched(**options: Any) -> Any:
+            context = opened(**options)
+            context.on("request", lambda request: self._write(request.method, request.url))
+            context.on("page", lambda tab: tab.on("websocket", lambda channel: self._write("WEBSOCKET", channel.url)))
+            return context
+
+        browser.new_context = watched
+        return browser
+
+    def _write(self, method: str, url: str) -> None:
+        with self.file.open("a") as log:
+            log.write(f"{method} {url[:LONGEST_LINE]}\n")
+
+    def asked(self) -> list[str]:
+        return [line.split(" ", 1)[1] for line in self.file.read_text().splitlines()]
+
+    def outside(self) -> list[str]:
+        """What was asked of another machine: of any but this one by its number, as names may lead anywhere."""
+        parts = ((url, urlsplit(url)) for url in self.asked())
+        return [url for url, part in parts if part.scheme not in INSIDE and part.hostname != "127.0.0.1"]
 
 
 class Laboratory:
@@ -100,6 +135,11 @@ class Laboratory:
 
     def open(self, context: Any, page: str, **query: str) -> Any:
         """A new tab; it writes down whom it talks to and what goes wrong in it."""
+        asked = "&".join(f"{name}={value}" for name, value in query.items())
+        return self.follow(context, f"{self.url}/{page}?{asked}")
+
+    def follow(self, context: Any, address: str) -> Any:
+        """A new tab at this address."""
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
         tab.add_init_script(WATCHING)
@@ -109,8 +149,7 @@ class Laboratory:
         tab.on("websocket", lambda channel: self.hosts.add(urlsplit(channel.url).hostname))
         tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         tab.on("console", self._heard)
-        asked = "&".join(f"{name}={value}" for name, value in query.items())
-        tab.goto(f"{self.url}/{page}?{asked}")
+        tab.goto(address)
         tab.get_by_role("heading", level=1).wait_for()
         return tab
 
@@ -144,13 +183,21 @@ def lab(laboratory: Laboratory) -> Laboratory:
     return laboratory
 
 
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """The log of all browsers of this process; in the end, nothing may have been asked of any other machine."""
+    log = Network(tmp_path_factory.getbasetemp() / "network.log")
+    yield log
+    assert log.outside() == []
+
+
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+def chromium(network: Network) -> Iterator[Any]:
     """A browser. It is not shared by files: beside Playwright's loop nothing else could use `asyncio.run`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        opened = network.watch(play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS))
         yield opened
         opened.close()
 

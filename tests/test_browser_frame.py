@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -30,10 +31,10 @@ def screenshots() -> Any:
 
 
 @pytest.fixture
-def page(screenshots: Any) -> Iterator[Any]:
+def page(screenshots: Any, network: Network) -> Iterator[Any]:
     with screenshots.laboratory() as url, screenshots.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=screenshots.FLAGS)
-        yield browser.new_page(base_url=url)
+        browser = network.watch(play.chromium.launch(executable_path=CHROMIUM, args=screenshots.FLAGS))
+        yield browser.new_context(base_url=url).new_page()
         browser.close()
 
 
@@ -41,6 +42,7 @@ def page(screenshots: Any) -> Iterator[Any]:
 def test_the_very_first_visit_finds_the_whole_frame(page: Any, address: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda channel: asked.append(channel.url))
     page.goto(address)
     page.get_by_text("Runs on this machine only").first.wait_for()
     page.get_by_role("link", name="Train").first.wait_for()
@@ -48,3 +50,22 @@ def test_the_very_first_visit_finds_the_whole_frame(page: Any, address: str) -> 
     assert page.locator('[data-testid="stException"]').count() == 0
     outside = [url for url in asked if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))]
     assert outside == []
+    assert any(url.startswith("ws://127.0.0.1:") for url in asked)
+
+
+def test_what_is_asked_of_another_machine_is_found_in_the_log(screenshots: Any, tmp_path: Path) -> None:
+    log = Network(tmp_path / "network.log")
+    with screenshots.sync_playwright() as play:
+        browser = log.watch(play.chromium.launch(executable_path=CHROMIUM, args=screenshots.FLAGS))
+        context = browser.new_context()
+        context.route("**/*", lambda route: route.fulfill(body="here", content_type="text/html"))  # nobody is asked
+        for host in ("127.0.0.1", "elsewhere.example"):
+            context.new_page().goto(f"http://{host}:9/page")
+        tab = context.new_page()
+        tab.goto("data:text/html,here")
+        tab.evaluate("fetch('http://127.0.0.1.example/fetched', { mode: 'no-cors' })")
+        with tab.expect_websocket(lambda channel: channel.url.startswith("ws:")):
+            tab.evaluate("void new WebSocket('ws://127.0.0.1:9/channel')")
+        browser.close()
+    assert log.outside() == ["http://elsewhere.example:9/page", "http://127.0.0.1.example/fetched"]
+    assert {"http://127.0.0.1:9/page", "ws://127.0.0.1:9/channel"} <= set(log.asked())
