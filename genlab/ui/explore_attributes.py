@@ -15,6 +15,7 @@ from genlab.ui import navigation
 from genlab.ui.explore_controls import file_stem, offer
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, parse_numbers
+from genlab.ui.explore_strength import Moving, sliding_strength
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.undo import undoable
 
@@ -42,7 +43,10 @@ def attributes(run: genlab.Run) -> None:
         groups = _groups(run)
         if groups is None:
             return
-        strength = st.slider("Strength", 0.0, 3.0, 1.0, 0.1, key="strength", bind="query-params")
+        strength = st.slider(
+            "Greatest strength", 0.1, 3.0, 1.0, 0.1, key="strength", bind="query-params",
+            help="How far the strength s beside it goes to both sides, and the table below.",
+        )  # fmt: skip
         steps = st.slider("Images a row", 3, 11, 7, 2, key="steps-of-attribute", bind="query-params")
         chosen = choose_images(
             run, key="edited", start=groups.less[:CHANGED].tolist(), most=6, label="Images to change"
@@ -50,9 +54,15 @@ def attributes(run: genlab.Run) -> None:
     more, less = groups.names
     with pictures, guarded("Decoding …"):
         direction = run.attribute(*(_pixels(run, numbers) for numbers in groups[:2]))
-        edited = run.edit(chosen.images, direction, np.linspace(-strength, strength, steps).tolist())
+        codes = run.codes(chosen.images)
+        words = f"mean code of {more} − mean code of {less}"
+        moving = Moving(
+            "Strength s", codes, direction[None], chosen.names, (-strength, strength), rest=0.0, back="Not moved"
+        )
+        sliding_strength(run, moving, f"Each image’s code plus s times ({words})", key="s")
+        edited = run.edit(codes, direction, np.linspace(-strength, strength, steps).tolist())
         caption = (
-            f"Each image's code plus s times (mean code of {more} − mean code of {less}), s from −{strength:g} to "
+            f"Each image's code plus s times ({words}), s from −{strength:g} to "
             f"+{strength:g} in {steps} steps; the middle column is the plain reconstruction. Decoded by “{run.title}”."
         )
         strips = [edited[row * steps : (row + 1) * steps] for row in range(len(chosen.names))]

@@ -1,18 +1,23 @@
-"""Style mixing: coarse traits of one draw with fine traits of another, as a table."""
+"""Style mixing: coarse traits of one draw with fine traits of another, as a table; and draws pulled to the mean style."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 import genlab
 from genlab.figures.images import Images
+from genlab.nn.inference import drawn
 from genlab.ui.explore_controls import file_stem, offer, seed_input
 from genlab.ui.explore_gallery import labelled_rows, page_grey
+from genlab.ui.explore_strength import Moving, sliding_strength
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.undo import undoable
 
 MOST_SOURCES = 8
+FARTHEST = 2.0  # times as far from the mean style as a draw lies
 
 
 @st.fragment
@@ -43,6 +48,8 @@ def style_mixing(run: genlab.Run) -> None:
         stem = file_stem(run, f"styles-level-{level}")
         offer("Download PNG", lambda: table.png_bytes(columns=columns + 1), f"{stem}.png")
         _every_level(run, coarse[0], fine[0], levels)
+        st.markdown("**Truncation**")
+        _truncation(run, coarse + fine)
 
 
 def mixing_table(run: genlab.Run, coarse: list[int], fine: list[int], level: int) -> Images:
@@ -63,3 +70,20 @@ def _every_level(run: genlab.Run, coarse: int, fine: int, levels: int) -> None:
     steps = [run.mix_styles([coarse], [fine], level).array for level in range(levels + 1)]
     caption = f"One pair at every level: from seed {fine} alone (level 0, left) to seed {coarse} alone (level {levels}, right)."
     labelled_rows([Images(np.concatenate(steps))], ["level by level"], caption, key="every-level")
+
+
+def _truncation(run: genlab.Run, seeds: list[int]) -> None:
+    """Each of the draws between the mean style and beyond where it was drawn."""
+    mean = mean_style(run)
+    away = np.concatenate([run.codes(seed) for seed in seeds]) - mean
+    names, reach = [f"seed {seed}" for seed in seeds], (0.0, FARTHEST)
+    moving = Moving("Truncation ψ", np.repeat(mean, len(seeds), 0), away, names, reach, rest=1.0, back="As drawn")
+    words = "Mean style + ψ (style − mean style): 0 is the mean style, 1 each draw as it is"
+    sliding_strength(run, moving, words, key="truncation")
+
+
+def mean_style(run: genlab.Run) -> np.ndarray:
+    """The style (1, D) that truncation pulls to: what is drawn with a temperature of 0."""
+    model: Any = run.model()
+    draw = lambda rows, generator: model.sample_prior(len(rows), temperature=0.0, generator=generator)  # noqa: E731
+    return drawn(model, draw, range(1), 0).astype(np.float64)

@@ -101,6 +101,6 @@ export function withHistory(root, { read, write }) {
   const changed = () => { undo.disabled = !history.past.length; redo.disabled = !history.future.length; };
   const history = new History({ read, write, changed }), undo = button("Undo"), redo = button("Redo");
   changed();
-  root.onkeydown = event => history.key(event);
+  root.onkeydown = event => { history.key(event); }; // what a handler returns would keep other keys from doing anything
   return Object.assign(history, { buttons: [undo, redo] });
 }
