@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -392,6 +393,53 @@ def test_what_is_drawn_once_comes_again_in_every_epoch_and_what_is_not_is_new(
     first, second = sampled(0), sampled(1)
     assert len(first) == (drawn_once or 64)
     assert (len(first & second) > 0.9 * len(first)) == bool(drawn_once)
+
+
+def entering(embeddings: torch.Tensor, labels: torch.Tensor, margin: float) -> tuple[list[float], int]:
+    """Hinges of each pair's nearest semi-hard triplet, and how many pairs have none."""
+    hinges, without = [], 0
+    for a, p in itertools.permutations(range(len(labels)), 2):
+        if labels[a] == labels[p]:
+            near = (embeddings[a] - embeddings[p]).norm().item()
+            others = [
+                (embeddings[a] - embeddings[n]).norm().item() for n in range(len(labels)) if labels[n] != labels[a]
+            ]
+            semi_hard = [other for other in others if near < other < near + margin]
+            without += not semi_hard
+            hinges += [near - min(semi_hard) + margin] if semi_hard else []
+    return hinges, without
+
+
+@pytest.mark.parametrize(("drawn_once", "kept", "strict"), [
+    (0, None, True), (0, "all", False), (64, None, False),
+])  # fmt: skip
+def test_of_triplets_drawn_anew_only_semi_hard_ones_enter_the_loss(
+    images: ImageSet, drawn_once: int, kept: str | None, strict: bool
+) -> None:
+    """In a real training: each batch's loss is that of its semi-hard triplets, and a batch without any moves nothing."""
+    values = {"source": "sampled", "triplets_from": "a run", "drawn_once": drawn_once, "margin": 0.02}
+    built = model(**values, **({} if kept is None else {"kept": kept}))
+    settings = TripletSettings(positive_radius=0.5, negative_radius=2, positive_toward_mean=0.5, step="sigma")
+    data = TripletBatches(images.batches("identities"), sampler(), settings, drawn_once=drawn_once)
+    seen: list[tuple[torch.Tensor, torch.Tensor, float]] = []
+    step = built.training_step
+
+    def watched(batch: Batch, where: Step, minimise: Callable[..., None]) -> object:
+        def noted(embedding: torch.Tensor) -> None:
+            seen.append((built.embed(batch.images).detach(), batch.labels, embedding.item()))
+            minimise(embedding=embedding)
+
+        return step(batch, where, noted)
+
+    built.training_step = watched
+    for _ in Training(built, data, TrainingSettings(epochs=2, batch_size=24, device="cpu")).events():
+        pass
+    assert len(seen) == 16
+    pairs = [(*entering(embeddings, labels, 0.02), loss) for embeddings, labels, loss in seen]
+    assert sum(without for _, without, _ in pairs) > 10
+    agree = [loss == pytest.approx(np.mean(hinges) if hinges else 0, abs=1e-5) for hinges, _, loss in pairs]
+    assert all(agree) if strict else not all(agree)
+    assert any(hinges for hinges, _, _ in pairs)
 
 
 def test_a_run_that_cannot_sample_triplets_is_refused(images: ImageSet) -> None:

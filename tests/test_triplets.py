@@ -232,6 +232,32 @@ def test_semi_hard_loss_equals_a_loop_over_pairs(squared: bool) -> None:
     assert triplet_loss(points, labels, squared=squared).item() == pytest.approx(np.mean(losses), rel=1e-9)
 
 
+def test_of_semi_hard_triplets_alone_the_loss_equals_a_loop() -> None:
+    """Pairs whose negatives are all nearer than the positive, or all beyond the margin, say nothing."""
+    torch.manual_seed(0)
+    points, labels = torch.randn(14, 3, dtype=torch.float64, requires_grad=True), torch.randint(0, 4, (14,))
+    losses, dropped = [], 0
+    for a in range(14):
+        for p in range(14):
+            if a == p or labels[a] != labels[p]:
+                continue
+            near = (points[a] - points[p]).norm()
+            others = [(points[a] - points[n]).norm() for n in range(14) if labels[n] != labels[a]]
+            semi_hard = [other for other in others if near < other < near + 0.6]
+            dropped += not semi_hard
+            losses += [near - min(semi_hard) + 0.6] if semi_hard else []
+    expected = torch.stack(losses).mean()
+    loss = triplet_loss(points, labels, semi_hard_only=True)
+    assert dropped > 5
+    assert len(losses) > 5
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert 0 < loss.item() < 0.6
+    for found, wanted in zip(torch.autograd.grad(loss, points), torch.autograd.grad(expected, points), strict=True):
+        torch.testing.assert_close(found, wanted)
+    nothing = triplet_loss(torch.full((8, 5), 0.3, requires_grad=True), torch.arange(8) // 2, semi_hard_only=True)
+    assert nothing.item() == 0
+
+
 def test_batch_all_equals_pytorch_metric_learning() -> None:
     from pytorch_metric_learning import distances, losses, miners
 

@@ -53,17 +53,18 @@ CARD = Card(
         "The default backbone is a small network from scratch with a learning rate of 0.001, so that it learns in a minute "
         "without a download; the thesis takes EfficientNet-B0 with the weights of ImageNet and 0.0001 (preset paper).",
         "The thesis freezes the backbone and its code trains it: here it is a flag, off by default.",
-        "Without a semi-hard negative a pair takes its farthest negative, as the library behind the thesis's code does; the text "
-        "speaks of semi-hard ones only.",
+        "Without a semi-hard negative a pair of real images, or of triplets drawn once, takes its farthest negative, as the library "
+        "behind the thesis's code does; the text speaks of semi-hard ones only.",
         "Batches are drawn so that each holds several images of a thing; the thesis has a list of ready triplets.",
-        "Triplets from another run are by default drawn anew around every image in every epoch, and mined for semi-hard ones, as "
-        "the thesis's future work asks; it drew them once (drawn_once). All three images are decoded ones, so that blur does not "
+        "Triplets from another run are by default drawn anew around every image in every epoch, and only those are kept that are "
+        "semi-hard for the network as it is at that step, as the thesis's future work asks (kept); where none is, the step learns "
+        "nothing. The thesis drew them once (drawn_once) and learned from all. Mixed with real ones, the same holds for both. All three images are decoded ones, so that blur does not "
         "tell them apart, and every image counts as something of its own: labels are not used.",
         "The thesis's accuracy is not defined in its text: shares of right triplets, identification among N candidates and "
         "verification are reported side by side, each with its chance level.",
     ),
     scalars={
-        "loss": Scalar("mean hinge of the mined triplets; it stays at the margin when all images are embedded alike"),
+        "loss": Scalar("mean hinge of the mined triplets; when all images are embedded alike it stays at the margin, or at 0 where only semi-hard triplets are kept"),
         "active": Scalar("share of all triplets of a batch that break the margin"),
         "semi_hard": Scalar("share of all triplets whose negative is farther than the positive, but within the margin", "neither"),
         "positive_distance": Scalar("mean distance of two images that show the same, from 0 to 2"),
@@ -164,14 +165,18 @@ class Recognition(Model, Descends, Embeds):
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """Mine the batch for triplets and pull them right."""
         embeddings, labels = self.embed(batch.images), self._labels(batch)
-        minimise(embedding=triplet_loss(embeddings, labels, self.p.margin, self.p.mining))
+        minimise(embedding=self._loss(embeddings, labels))
         return triplet_statistics(embeddings.detach(), labels, self.p.margin)
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
         """The same of held-out images."""
         embeddings, labels = self.embed(batch.images), self._labels(batch)
-        loss = triplet_loss(embeddings, labels, self.p.margin, self.p.mining)
-        return {"loss": loss, **triplet_statistics(embeddings, labels, self.p.margin)}
+        return {"loss": self._loss(embeddings, labels), **triplet_statistics(embeddings, labels, self.p.margin)}
+
+    def _loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """That of all pairs, or of those with a semi-hard negative, (,)."""
+        p = self.p
+        return triplet_loss(embeddings, labels, p.margin, p.mining, semi_hard_only=p.drops_others)
 
     def _labels(self, batch: Batch) -> Tensor:
         if batch.labels is None:

@@ -22,13 +22,15 @@ def triplet_loss(
     margin: float = 0.6,
     mining: Literal["semi_hard", "batch_all"] = "semi_hard",
     squared: bool = False,
+    *,
+    semi_hard_only: bool = False,
 ) -> Tensor:
     """Mean of max(d(a, p) − d(a, n) + margin, 0) over mined triplets of a batch ([1] (2), [2] (16)), a scalar.
 
     `embeddings` (N, D) with `labels` (N,); any two images with one label are anchor and positive. "semi_hard" gives
     each such pair one negative, the nearest that is farther than the positive, or the farthest where none is;
-    "batch_all" takes every negative with d(a, p) < d(a, n) < d(a, p) + margin. d is the Euclidean distance, or
-    its square. Without a positive pair that has a negative, or without a triplet to mine, the loss and its gradient are 0.
+    "batch_all" takes every negative with d(a, p) < d(a, n) < d(a, p) + margin. With `semi_hard_only` pairs without such a
+    negative are left out. d is the Euclidean distance, or its square. Without a positive pair that has a negative, or without a triplet to mine, the loss and its gradient are 0.
     Raises `BadInputError` for labels that do not fit or an unknown mining.
 
     >>> points, labels = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])
@@ -43,14 +45,14 @@ def triplet_loss(
         raise UnknownNameError("mining", mining, ("semi_hard", "batch_all"))
     near, to_all, negative = _positive_pairs(pairwise_distances(embeddings, squared), labels)
     farther = negative & (to_all > near)
+    mined = farther & (to_all < near + margin)
     if mining == "batch_all":
-        mined = farther & (to_all < near + margin)
         return ((near - to_all + margin) * mined).sum() / mined.sum().clamp(min=1)
     nearest = to_all.masked_fill(~farther, math.inf).amin(1)
     farthest = to_all.masked_fill(~negative, -math.inf).amax(1)
     chosen = torch.where(farther.any(1), nearest, farthest)
-    has_negative = negative.any(1)
-    losses = (near[:, 0] - chosen + margin).clamp(min=0)[has_negative]
+    kept = (mined if semi_hard_only else negative).any(1)
+    losses = (near[:, 0] - chosen + margin).clamp(min=0)[kept]
     return losses.sum() / max(1, len(losses))
 
 

@@ -79,6 +79,17 @@ class TripletSource(TripletSettings):
         0, "Sampled triplets that are drawn once, before training; 0 draws one around every image in every epoch.", minimum=0, maximum=1_000_000
     )  # fmt: skip
 
+    kept: Literal["semi_hard", "all"] = parameter(
+        "semi_hard",
+        "Triplets drawn anew that are learned from: semi-hard ones alone, or others too where a pair has no semi-hard negative. "
+        "Real triplets and those drawn once are all kept.",
+    )
+
+    @property
+    def drops_others(self) -> bool:
+        """Whether triplets that are not semi-hard are dropped."""
+        return self.source != "real" and not self.drawn_once and self.kept == "semi_hard"
+
     @pydantic.model_validator(mode="after")
     def _sampled_triplets_have_a_run(self) -> TripletSource:
         if (self.source == "real") == bool(self.triplets_from):
