@@ -80,8 +80,8 @@ def source(entry: Entry) -> str:
 
 def picture(run: str) -> str:
     """The last picture that the shipped run drew, samples before anything else."""
-    for what in ("samples", "translated", "reconstructions"):
-        drawn = sorted((ROOT / "checkpoints" / run / "artefacts").glob(f"{what}*.png")) if run else []
+    for what in ("samples", "translations", "reconstructions"):
+        drawn = sorted((ROOT / "checkpoints" / run / "artefacts").glob(f"{what}-*.png")) if run else []
         if drawn:
             where = drawn[-1].relative_to(ROOT)
             return f"![{what.capitalize()} of the shipped run {run}](../../{where})\n\n*{what.capitalize()} of the shipped run `{run}`.*"

@@ -122,6 +122,17 @@ def test_one_step_is_the_loop_written_out() -> None:
         torch.testing.assert_close(moved, expected, rtol=1e-4, atol=2e-6, msg=name)
 
 
+def test_critics_move_in_every_step_and_generators_in_every_second_only() -> None:
+    model, (x, y) = tiny(critic_steps=2), both()
+    batch, moves = Batch((x + 1) / 2, None, (y + 1) / 2), []
+    for step in range(4):
+        logged = model.training_step(batch, Step(step, 0, 4), lambda **losses: moves.append(set(losses)))
+        terms = logged["adversarial"] + 10 * logged["cycle"] + 5 * logged["identity"]
+        torch.testing.assert_close(logged["loss_generators"], terms)
+    critics = {"critic_first", "critic_second"}
+    assert moves == [critics, {"generators"}, critics, critics, {"generators"}, critics]
+
+
 def test_the_held_out_loss_is_all_players_losses_added() -> None:
     model, (x, y) = tiny(buffer=4), both()
     told = model.validation_step(Batch((x + 1) / 2, None, (y + 1) / 2))

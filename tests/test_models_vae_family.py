@@ -18,6 +18,7 @@ from genlab.core.capabilities import capabilities
 from genlab.core.errors import BadInputError
 from genlab.core.registry import find
 from genlab.nn.importance import iwae_bound
+from genlab.nn.likelihoods import corrupt
 from genlab.training.players import Minimiser
 
 SHAPE = (1, 8, 8)
@@ -104,6 +105,49 @@ def test_the_conditional_objective_is_the_bound_given_the_label(architecture: st
     assert terms["reconstruction"].item() == pytest.approx(reconstruction, rel=1e-9)
     assert terms["kl"].item() == pytest.approx(kl, rel=1e-9)
     assert terms["loss"].item() == pytest.approx(reconstruction + 0.7 * kl, rel=1e-9)
+
+
+def test_a_conditional_encoder_sees_noisy_copies_in_training_alone() -> None:
+    model, images, labels = (
+        conditional(corruption="salt_and_pepper", corruption_amount=0.4),
+        some_images(),
+        torch.arange(5) % 3,
+    )
+    torch.manual_seed(6)
+    logged = model.training_step(Batch(images, labels), Step(0, 0, 1), lambda **losses: None)
+    torch.manual_seed(6)
+    seen, noise = corrupt(images, "salt_and_pepper", 0.4), torch.randn(5, 3, dtype=torch.float64)
+    assert 0.3 < (seen != images).double().mean() < 0.5
+    reconstruction = 0.0
+    for image, noisy, label, drawn in zip(images, seen, labels.tolist(), noise, strict=True):
+        q, p = of_class(model, noisy, label)[0], of_class(model, image, label)[1]
+        reconstruction -= log_p(p(q.mean + q.stddev * drawn), image).item() / 5
+    assert logged["reconstruction"].item() == pytest.approx(reconstruction, rel=1e-9)
+    torch.manual_seed(6)
+    held_out = model.validation_step(Batch(images, labels))["kl"].item()
+    clean = sum(
+        kl_divergence(of_class(model, x, y)[0], Normal(0.0, 1.0)).sum().item()
+        for x, y in zip(images, labels.tolist(), strict=True)
+    )
+    assert held_out == pytest.approx(clean / 5, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["conditional_vae", "soft_intro_vae"])
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_batch_norm_and_dropout_stand_in_encoder_and_decoder(name: str, architecture: str) -> None:
+    values = {"architecture": architecture, "width": 4, "batch_norm": True, "dropout": 0.5}
+    shape = (1, 16, 16)  # smaller ones have a single convolution
+    model, plain = build(name, shape, 3, **values), build(name, shape, 3, architecture=architecture, width=4)
+    own = ["features", "head", "decoder"] if name == "conditional_vae" else ["encoder", "decoder"]
+    for part in own:
+        kinds = {type(layer).__name__.rstrip("12d") for layer in getattr(model, part).modules()}
+        assert {"BatchNorm", "Dropout"} <= kinds, part
+    assert not any("Norm" in type(layer).__name__ or "Dropout" in type(layer).__name__ for layer in plain.modules())
+    images = some_images(5, shape)
+    model.train()
+    assert not torch.equal(model.encode(images).mean, model.encode(images).mean)
+    model.eval()
+    assert torch.equal(model.encode(images).mean, model.encode(images).mean)
 
 
 def class_bounds(model: Any, image: Tensor) -> list[float]:
@@ -333,7 +377,7 @@ def written(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     """Both losses image by image, with noise in the order in which the model draws it."""
     p, s, n = model.p, 1 / images[0].numel(), len(images)
     noise = torch.randn(n, 3, dtype=torch.float64)
-    mean, log_var = model.encoder(images).chunk(2, 1)
+    mean, log_var = model.encoder(corrupt(images, p.corruption, p.corruption_amount)).chunk(2, 1)
     z = mean + (log_var / 2).exp() * torch.randn(n, 3, dtype=torch.float64)
 
     def kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -358,7 +402,9 @@ def written(model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     return encoder, decoder
 
 
-@pytest.mark.parametrize("values", [{}, {"beta": 0.5, "beta_neg": 2.0}, {"architecture": "conv", "width": 4}], ids=str)
+@pytest.mark.parametrize("values", [
+    {}, {"beta": 0.5, "beta_neg": 2.0}, {"architecture": "conv", "width": 4}, {"corruption": "masking"}, {"batch_norm": True},
+], ids=str)  # fmt: skip
 def test_both_introspective_players_follow_their_own_gradient(values: dict[str, Any]) -> None:
     model, images = stirred(build("soft_intro_vae", **values)), some_images()
     parts = {"encoder": list(model.encoder.parameters()), "decoder": list(model.decoder.parameters())}

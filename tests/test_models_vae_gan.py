@@ -84,6 +84,15 @@ def test_each_player_follows_the_gradient_of_its_own_objective(values: dict[str,
     assert logged["loss"].item() == pytest.approx((objectives["encoder"] + fooling).item(), rel=1e-9)
 
 
+def test_encoder_and_decoder_move_in_every_third_step_and_the_discriminator_in_all() -> None:
+    model = tiny(critic_steps=3)
+    moves: list[set[str]] = []
+    names = {tuple(sorted(model.training_step(Batch(images(step).float(), None), Step(step, 0, 6), lambda **losses: moves.append(set(losses))))) for step in range(6)}  # fmt: skip
+    assert moves == 2 * [{"discriminator"}, {"discriminator"}, {"encoder", "decoder", "discriminator"}]
+    assert len(names) == 1
+    assert {"loss", "loss_encoder", "loss_decoder", "loss_discriminator"} <= set(names.pop())
+
+
 @pytest.mark.parametrize("player", ["encoder", "decoder", "discriminator"])
 def test_no_player_s_loss_moves_another_s_parameters(player: str) -> None:
     model = tiny()

@@ -1,6 +1,7 @@
 """The conditional VAE: encoder and decoder are told the label, so that images of a chosen class can be drawn.
 
-log p(x|y) ≥ E_{q(z|x,y)}[log p(x|z, y)] − KL(q(z|x, y) ‖ p(z)); with p(y) = 1/K it is also a generative classifier.
+log p(x|y) ≥ E_{q(z|x,y)}[log p(x|z, y)] − KL(q(z|x, y) ‖ p(z)); with p(y) = 1/K it is also a generative classifier,
+for which the file is longer than most models.
 
 References:
     [1] Sohn, Lee & Yan, Learning Structured Output Representation using Deep Conditional Generative Models, 2015.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ from genlab.core.shapes import Shape
 from genlab.nn.blocks import mlp
 from genlab.nn.density import draw_categories, in_blocks
 from genlab.nn.importance import in_draws
-from genlab.nn.likelihoods import bernoulli_log_likelihood
+from genlab.nn.likelihoods import Corruption, bernoulli_log_likelihood, corrupt
 from genlab.nn.networks import Architecture, image_decoder, image_features
 from genlab.nn.normal import DiagonalNormal, Point, normal_like, standard_log_prob
 from genlab.nn.optimisers import adam
@@ -93,6 +95,10 @@ class ConditionalVAEParameters(Parameters):
     hidden: int = parameter(512, "Units of the dense layers.", minimum=4, maximum=4096)
     width: int = parameter(16, "Channels of the first convolution.", minimum=4, maximum=256)
     beta: float = parameter(1.0, "Weight of the KL term.", minimum=0, maximum=100, symbol=r"\beta")
+    batch_norm: bool = parameter(False, "Batch normalisation between the layers.")
+    dropout: float = parameter(0.0, "Part of the hidden units switched off while training.", minimum=0, maximum=0.95)
+    corruption: Corruption = parameter("none", "Noise on the encoder's input; the target stays clean (denoising).")
+    corruption_amount: float = parameter(0.3, "Strength of that noise.", minimum=0, maximum=1)
     learning_rate: float = parameter(1e-3, "Step size of Adam.", minimum=1e-6, maximum=1, log=True)
 
 
@@ -110,10 +116,13 @@ class ConditionalVAE(
         self.p = p = parameters
         self.groups = max(1, classes)
         self.latent_dim = p.latent_dim + p.label_dim
-        self.features, count = image_features(p.architecture, self.shape, p.hidden, p.width, depth=p.depth)
-        self.head = nn.Sequential(mlp([count + p.label_dim, p.hidden]), nn.Linear(p.hidden, 2 * p.latent_dim))
+        between: dict[str, Any] = {"batch_norm": p.batch_norm, "dropout": p.dropout}
+        net = (p.hidden, p.width)
+        self.features, count = image_features(p.architecture, self.shape, *net, depth=p.depth, **between)
+        told = mlp([count + p.label_dim, p.hidden], **between)
+        self.head = nn.Sequential(told, nn.Linear(p.hidden, 2 * p.latent_dim))
         self.embedding = nn.Embedding(self.groups, p.label_dim)
-        self.decoder = image_decoder(p.architecture, self.shape, self.latent_dim, p.hidden, p.width, depth=p.depth)
+        self.decoder = image_decoder(p.architecture, self.shape, self.latent_dim, *net, depth=p.depth, **between)
 
     def posterior(self, features: Tensor, labels: Tensor) -> DiagonalNormal:
         """q(z|x, y) of features (N, F) and labels (N,): mean and log-variance, (N, d) each."""
@@ -130,13 +139,17 @@ class ConditionalVAE(
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
         """L = R + β·KL given the labels, averaged over the batch."""
-        terms = self.validation_step(batch)
+        terms = self.terms(batch, corrupt(batch.images, self.p.corruption, self.p.corruption_amount))
         minimise(vae=terms["loss"])
         return {name: terms[name].detach() for name in ("reconstruction", "kl")}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The same terms on held-out images."""
-        labels, posterior = self.labels_of(batch), self.drawn_from(batch)
+        """The same terms on held-out images, which nothing corrupts."""
+        return self.terms(batch, batch.images)
+
+    def terms(self, batch: Batch, seen: Tensor) -> dict[str, Tensor]:
+        """`loss`, `reconstruction` and `kl` of a batch whose images the encoder sees as `seen`."""
+        labels, posterior = self.labels_of(batch), self.drawn_from(batch._replace(images=seen))
         reconstruction = self.negative_log_likelihood(posterior.sample(), labels, batch.images).mean()
         kl = posterior.kl().sum() / len(labels)
         return {"loss": reconstruction + self.p.beta * kl, "reconstruction": reconstruction, "kl": kl}

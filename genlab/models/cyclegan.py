@@ -1,5 +1,7 @@
 """CycleGAN: two generators turn images of two unpaired sets into each other, and back again without loss.
 
+The file is longer than most models because it holds two games, one each way, and what ties them together.
+
 References:
     [1] Zhu, Park, Isola & Efros, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, 2017.
     [2] Shrivastava et al., Learning from Simulated and Unsupervised Images through Adversarial Training, 2017 (buffer).
@@ -28,6 +30,7 @@ from genlab.nn.adversarial import discriminator_loss, generator_loss, judged
 from genlab.nn.optimisers import adam
 from genlab.nn.translation import PastImages, PatchCritic, ResidualTranslator
 
+SETS = ("first", "second")
 CARD = Card(
     title="CycleGAN",
     family="adversarial",
@@ -64,10 +67,8 @@ CARD = Card(
         "loss_generators": Scalar("What both generators minimise: adversarial, cycle and identity terms, weighted", "neither"),
         "loss_critic_first": Scalar("What the critic of the first set minimises; ¼ when it can only guess (least squares)", "neither", 0.25),
         "loss_critic_second": Scalar("What the critic of the second set minimises; ¼ when it can only guess (least squares)", "neither", 0.25),
-        "first_d_real": Scalar("Mean verdict of the first set's critic on its images; ½ when it can only guess", "neither", 0.5),
-        "first_d_fake": Scalar("Mean verdict of the first set's critic on translations into it; ½ when it can only guess", "neither", 0.5),
-        "second_d_real": Scalar("Mean verdict of the second set's critic on its images; ½ when it can only guess", "neither", 0.5),
-        "second_d_fake": Scalar("Mean verdict of the second set's critic on translations into it; ½ when it can only guess", "neither", 0.5),
+        **{f"{which}_d_real": Scalar(f"D(x), mean verdict of the {which} set's critic on its images; ½ when it can only guess", "neither", 0.5) for which in SETS},
+        **{f"{which}_d_fake": Scalar(f"The same of translations into the {which} set; ½ when the critic can only guess", "neither", 0.5) for which in SETS},
         "adversarial": Scalar("How far the critics see through both generators, added; ½ at ¼ each (least squares)", "neither", 0.5),
         "cycle": Scalar("L_cyc, mean absolute error there and back of both sets, added, of values in [−1, 1]"),
         "identity": Scalar("L_identity, how much the generators change images that already are of their kind, as `cycle`"),
@@ -79,6 +80,9 @@ CARD = Card(
     },
     sizes="any size from 8x8, grey or colour; both image sets must have the same",
 )  # fmt: skip
+
+
+Terms = dict[str, Tensor]
 
 
 class CycleGANParameters(Parameters):
@@ -107,6 +111,9 @@ class CycleGANParameters(Parameters):
         minimum=0,
         maximum=1000,
     )
+    critic_steps: int = parameter(
+        1, "Moves of the critics for each move of the generators.", minimum=1, maximum=100, symbol="k"
+    )
     learning_rate: float = parameter(2e-4, "Step size of Adam for the generators.", minimum=1e-6, maximum=1, log=True)
     critic_learning_rate: float = parameter(
         2e-4, "Step size of Adam for the critics.", minimum=1e-6, maximum=1, log=True
@@ -120,7 +127,7 @@ class Judged(NamedTuple):
     loss: Tensor
     as_first: Tensor
     as_second: Tensor
-    terms: dict[str, Tensor]
+    terms: Terms
 
 
 @register("cyclegan", CARD)
@@ -156,15 +163,19 @@ class CycleGAN(Model, Descends, Translates):
         }
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
-        """The generators move; then both critics, which are shown past translations too."""
+        """The generators move, in every k-th step; then both critics, which are shown past translations too."""
         first, second = pair(batch)
-        played = self.judge(first, second)
-        minimise(generators=played.loss)
+        moves = (step.index + 1) % self.p.critic_steps == 0
+        with torch.set_grad_enabled(moves):
+            played = self.judge(first, second)
+        if moves:
+            minimise(generators=played.loss)
         as_first = self.past_first.exchange(played.as_first.detach())
         as_second = self.past_second.exchange(played.as_second.detach())
         losses, verdicts = self.critic_losses(first, second, as_first, as_second)
         minimise(**losses)
-        return {**played.terms, **verdicts}
+        total = played.loss + sum(losses.values())
+        return {"loss": total.detach(), "loss_generators": played.loss.detach(), **played.terms, **verdicts}
 
     def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
         """The same losses on held-out images, the critics shown new translations only."""
@@ -190,19 +201,15 @@ class CycleGAN(Model, Descends, Translates):
         loss = generator_loss(self.p.loss, logits)
         return 2 * loss if self.p.loss == "least_squares" else loss
 
-    def critic_losses(
-        self, first: Tensor, second: Tensor, as_first: Tensor, as_second: Tensor
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def critic_losses(self, first: Tensor, second: Tensor, as_first: Tensor, as_second: Tensor) -> tuple[Terms, Terms]:
         """What each critic minimises, and its mean verdicts on real images and on translations.
 
         It is half its objective ([1] 7.1), which the ½ of [3] is for least squares already.
         """
         share = 1.0 if self.p.loss == "least_squares" else 0.5
         losses, verdicts = {}, {}
-        for name, critic, real, fake in (
-            ("first", self.critic_first, first, as_first),
-            ("second", self.critic_second, second, as_second),
-        ):
+        sides = (self.critic_first, first, as_first), (self.critic_second, second, as_second)
+        for name, (critic, real, fake) in zip(SETS, sides, strict=True):
             on_real, on_fake = critic(real), critic(fake)
             losses[f"critic_{name}"] = share * discriminator_loss(self.p.loss, on_real, on_fake)
             verdicts[f"{name}_d_real"] = judged(self.p.loss, on_real)

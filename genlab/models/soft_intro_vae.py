@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from genlab.core.parameters import Parameters, parameter
 from genlab.core.registry import register
 from genlab.core.shapes import Shape
 from genlab.nn.importance import NormalLatent
-from genlab.nn.likelihoods import bernoulli_log_likelihood
+from genlab.nn.likelihoods import Corruption, bernoulli_log_likelihood, corrupt
 from genlab.nn.networks import Architecture, image_decoder, image_features
 from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
@@ -81,6 +82,10 @@ class SoftIntroVAEParameters(Parameters):
         64.0, "Weight of the KL of made-up images for the encoder; small values let it win the game.", minimum=0, maximum=4096, symbol=r"\beta_{neg}"
     )  # fmt: skip
     warmup: float = parameter(0.0, "Epochs as a plain VAE before the game begins.", minimum=0, maximum=1000)
+    batch_norm: bool = parameter(False, "Batch normalisation between the layers.")
+    dropout: float = parameter(0.0, "Part of the hidden units switched off while training.", minimum=0, maximum=0.95)
+    corruption: Corruption = parameter("none", "Noise on the encoder's input; the target stays clean (denoising).")
+    corruption_amount: float = parameter(0.3, "Strength of that noise.", minimum=0, maximum=1)
     learning_rate: float = parameter(1e-3, "Step size of Adam for both players.", minimum=1e-6, maximum=1, log=True)
 
 
@@ -95,9 +100,10 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
         super().__init__(shape, classes, parameters)
         self.p = p = parameters
         self.latent_dim = p.latent_dim
-        features, count = image_features(p.architecture, self.shape, p.hidden, p.width)
+        between: dict[str, Any] = {"batch_norm": p.batch_norm, "dropout": p.dropout}
+        features, count = image_features(p.architecture, self.shape, p.hidden, p.width, **between)
         self.encoder = nn.Sequential(features, nn.Linear(count, 2 * p.latent_dim))
-        self.decoder = image_decoder(p.architecture, self.shape, p.latent_dim, p.hidden, p.width)
+        self.decoder = image_decoder(p.architecture, self.shape, p.latent_dim, p.hidden, p.width, **between)
 
     def encode(self, images: Tensor) -> DiagonalNormal:
         """q(z|x): mean and log-variance, (N, latent_dim) each."""
@@ -123,7 +129,7 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
         images = batch.images
         noise = self.sample_prior(len(images))
         if step.epochs_done < self.p.warmup:
-            terms = self.validation_step(batch)
+            terms, _ = self.of_real(images)
             scaled = terms["loss"] / self.shape.values
             minimise(encoder=scaled, decoder=scaled)
             fake = self.encode(self.decode(noise)).kl().sum(1).mean()
@@ -135,16 +141,20 @@ class SoftIntroVAE(Model, Descends, NormalLatent):
 
     def encoder_loss(self, images: Tensor, noise: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """L_E over the batch, what is logged, and the codes of the real images (detached). [1] 4."""
-        scale, posterior = 1 / self.shape.values, self.encode(images)
-        codes = posterior.sample()
-        reconstruction, kl = self.negative_log_likelihood(codes, images).mean(), posterior.kl().sum() / len(images)
+        scale, (logged, codes) = 1 / self.shape.values, self.of_real(images)
         with torch.no_grad():
             made_up = self.decode(noise)
         terms = self.bound_terms(made_up)
         bound = -(terms["reconstruction"] + self.p.beta_neg * terms["kl"])
-        loss = reconstruction + self.p.beta * kl
-        logged = {"loss": loss, "reconstruction": reconstruction, "kl": kl, "kl_fake": terms["kl"].mean()}
-        return scale * loss + 0.5 * torch.exp(2 * scale * bound).mean(), logged, codes.detach()
+        logged["kl_fake"] = terms["kl"].mean()
+        return scale * logged["loss"] + 0.5 * torch.exp(2 * scale * bound).mean(), logged, codes.detach()
+
+    def of_real(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """`loss` = R + β·KL, `reconstruction` and `kl` of real images, and their codes: the encoder may see noisy copies."""
+        posterior = self.encode(corrupt(images, self.p.corruption, self.p.corruption_amount))
+        codes = posterior.sample()
+        reconstruction, kl = self.negative_log_likelihood(codes, images).mean(), posterior.kl().sum() / len(images)
+        return {"loss": reconstruction + self.p.beta * kl, "reconstruction": reconstruction, "kl": kl}, codes
 
     def decoder_loss(self, images: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
         """L_D over the batch: the gradient of the KL reaches the decoder through its samples. [1] 4."""

@@ -24,8 +24,8 @@ from genlab.core.registry import register
 from genlab.core.shapes import Shape
 from genlab.nn.adversarial import discriminator_loss, generator_loss, judged
 from genlab.nn.importance import NormalLatent
-from genlab.nn.likelihoods import bernoulli_log_likelihood, corrupt
-from genlab.nn.networks import image_decoder, image_features
+from genlab.nn.likelihoods import Corruption, bernoulli_log_likelihood, corrupt
+from genlab.nn.networks import Architecture, image_decoder, image_features
 from genlab.nn.normal import DiagonalNormal
 from genlab.nn.optimisers import adam
 
@@ -56,6 +56,8 @@ CARD = Card(
         "The pseudo-code normalises μ and log σ² over the batch. Then a code depends on the other images of its batch, so "
         "that this is off; an option, labelled as the paper's, turns it on.",
         "Hidden layers are d² wide, as in [1], up to a limit: at d = 500 they alone would hold 767 million weights.",
+        "In the listing of [1] a network and the method that applies it all but share a name (discriminator, discriminate), "
+        "and codes are drawn while training alone; here bounds and held-out terms draw them too.",
         "[1] never says whether the adversarial loss moves the decoder, nor with which weight; here it does, with w per "
         "image, and w = 0 gives the plain VAE. Its discriminator ends in a sigmoid; ours gives logits.",
         "The discriminator has no batch normalisation: it would judge an image by its neighbours.",
@@ -84,9 +86,7 @@ CARD = Card(
 class VAEGANParameters(Parameters):
     """Networks, losses and noise of a VAE-GAN."""
 
-    architecture: Literal["mlp", "conv"] = parameter(
-        "mlp", "One dense hidden layer, or convolutions for larger images."
-    )
+    architecture: Architecture = parameter("mlp", "One dense hidden layer, or convolutions for larger images.")
     latent_dim: int = parameter(
         20, "Dimensions d of the code; the dense hidden layers have d² units.", minimum=1, maximum=1024, symbol="d"
     )
@@ -102,9 +102,7 @@ class VAEGANParameters(Parameters):
     adversarial_weight: float = parameter(
         1.0, "Weight of the adversarial loss in the decoder's.", minimum=0, maximum=1000, symbol="w"
     )
-    beta: float = parameter(
-        1.0, "Weight of the KL term in the encoder's loss.", minimum=0, maximum=100, symbol=r"\beta"
-    )
+    beta: float = parameter(1.0, "Weight of the KL in the encoder's loss.", minimum=0, maximum=100, symbol=r"\beta")
     batch_norm: bool = parameter(True, "Batch normalisation in encoder and decoder.")
     dropout: float = parameter(
         0.0, "Part of the hidden units of encoder and decoder switched off while training.", minimum=0, maximum=0.95
@@ -112,10 +110,11 @@ class VAEGANParameters(Parameters):
     normalise_codes: bool = parameter(
         False, "Batch normalisation of mean and log-variance too (the paper's; codes then depend on the batch).", advanced=True
     )  # fmt: skip
-    corruption: Literal["none", "gaussian", "masking", "salt_and_pepper"] = parameter(
-        "none", "Noise on the encoder's input; the target stays clean (denoising)."
-    )
+    corruption: Corruption = parameter("none", "Noise on the encoder's input; the target stays clean (denoising).")
     corruption_amount: float = parameter(0.5, "Strength of that noise.", minimum=0, maximum=1)
+    critic_steps: int = parameter(
+        1, "Moves of the discriminator for each move of encoder and decoder.", minimum=1, maximum=100, symbol="k"
+    )
     learning_rate: float = parameter(
         1e-3, "Step size of Adam for encoder and decoder.", minimum=1e-6, maximum=1, log=True
     )
@@ -168,10 +167,11 @@ class VAEGAN(Model, Descends, NormalLatent):
         }
 
     def training_step(self, batch: Batch, step: Step, minimise: Callable[..., None]) -> Mapping[str, Tensor]:
-        """All players differentiate their own loss of one forward pass, then all of them move."""
+        """All players differentiate their own loss of one forward pass, then all move; all but D in every k-th step only."""
         losses, logged = self.objectives(batch.images)
-        minimise(**losses)
-        return logged
+        moves = (step.index + 1) % self.p.critic_steps == 0
+        minimise(**{name: loss for name, loss in losses.items() if moves or name == "discriminator"})
+        return {**{f"loss_{name}": loss.detach() for name, loss in losses.items()}, **logged}
 
     def objectives(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What each player minimises, averaged over the batch, and what is logged.
