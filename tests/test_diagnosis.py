@@ -75,12 +75,14 @@ GAN = {"hidden": 64, "critic_hidden": 64, "latent_dim": 16}
 STARVED = {**GAN, "dropout": 0.0, "learning_rate": 2e-5, "critic_learning_rate": 2e-3}
 FAIR = {**GAN, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 PAIR = {"width": 4, "blocks": 1, "critic_width": 4}
+BOOK = {"width": 4, "blocks": 0, "halvings": 2, "code_dim": 4, "hidden": 8, "depth": 1}
 FEW = {"epochs": 150, "batch_size": 8}
 SICK: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, str, str]] = {
     "beta of 100": ("vae", {**VAE, "beta": 100}, {}, 500, "posterior collapse", "beta"),
     "beta of 100, given the label": ("conditional_vae", {**VAE, "beta": 100}, {}, 500, "posterior collapse", "beta"),
     "codes far from the prior": ("soft_intro_vae", {"hidden": 64, "latent_dim": 1, "beta": 0}, {"batch_size": 16}, 500, "mode collapse", "beta"),
     "generators too slow for their critics": ("cyclegan", {**PAIR, "learning_rate": 1e-6, "critic_learning_rate": 1e-2}, {"epochs": 8}, 60, "saturated discriminator", "critic_learning_rate"),
+    "codes that nobody moves": ("vq_vae", {**BOOK, "codes": 128, "revival": 0}, {"epochs": 4}, 300, "dead codes", "revival"),
     "critic a hundred times as fast": ("gan", STARVED, {}, 500, "saturated discriminator", "critic_learning_rate"),
     "least squares, so too": ("gan", {**STARVED, "loss": "least_squares"}, {}, 500, "saturated discriminator", "critic_learning_rate"),
     "hinge, so too": ("gan", {**STARVED, "loss": "hinge"}, {}, 500, "saturated discriminator", "critic_learning_rate"),
@@ -99,6 +101,7 @@ HEALTHY: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "DCGAN that has only begun": ("dcgan", {"width": 4}, {}, 300),
     "conditional VAE": ("conditional_vae", VAE, {}, 500),
     "Soft-IntroVAE": ("soft_intro_vae", {"hidden": 64, "latent_dim": 8}, {}, 500),
+    "codes that are moved": ("vq_vae", {**BOOK, "codes": 16}, {"epochs": 8}, 300),
     "CycleGAN": ("cyclegan", {**PAIR, "learning_rate": 1e-3}, {"epochs": 8}, 60),
     "VAE-GAN": ("vae_gan", {"latent_dim": 8, "critic_hidden": 64}, {}, 500),
 }
