@@ -16,7 +16,7 @@ from visiting import visit
 import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError, UnknownNameError
-from genlab.core.events import Diagnosed
+from genlab.core.events import Diagnosed, EpochFinished
 from genlab.core.seeding import derived_seed, seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
@@ -268,6 +268,39 @@ def test_a_frozen_backbone_stays_as_it_is_and_is_asked_once_an_image() -> None:
     with torch.no_grad():
         remembered = built.embed(batch.images)
         torch.testing.assert_close(built.eval().embed(batch.images), remembered, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("augmentation", "times"), [("none", 1), ("photograph", 3)])
+def test_in_training_a_frozen_backbone_sees_each_image_once_unless_it_is_varied(
+    images: ImageSet, augmentation: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three epochs of the real loop, with a small network in a pretrained one's place: held-out images are seen once either way."""
+    monkeypatch.setattr("genlab.models.recognition.backbone", lambda name, shape, width: small_cnn(shape, width))
+    built = model(backbone="efficientnet_lite0", frozen=True)
+    built.seen.most = built.held_out.most = 70  # room for the training images, or for those held out
+    asked: collections.Counter[bytes] = collections.Counter()
+    built.backbone.register_forward_pre_hook(
+        lambda _, inputs: asked.update(image.numpy().tobytes() for image in inputs[0].detach())
+    )
+    settings = TrainingSettings(epochs=3, batch_size=16, device="cpu", augmentation=augmentation)
+    batches = images.batches("identities")
+    losses = [
+        event.scalars["loss"]
+        for event in Training(built, batches, settings).events()
+        if isinstance(event, EpochFinished)
+    ]
+    held = {image.numpy().tobytes() for image in images.tensor(images.splits["validation"])}
+    assert held <= asked.keys()
+    assert all(asked[image] == 1 for image in held)
+    assert len(held) == 16
+    assert set(asked.values()) == {1}
+    assert asked.total() == times * 64 + 16
+    assert losses[-1] < losses[0] or augmentation != "none"
+    with torch.no_grad():
+        again = built.eval().embed(images.tensor(images.splits["validation"]))
+        built.p = built.p.model_copy(update={"frozen": False})
+        torch.testing.assert_close(again, built.embed(images.tensor(images.splits["validation"])))
+    assert asked.total() == times * 64 + 32  # the last line alone computed anew
 
 
 # Photographs -----------------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ class NetworkParameters(Parameters):
         "small_cnn", "What sees the images: a small network from scratch, or one that was trained on ImageNet."
     )
     frozen: bool = parameter(
-        False, "Leave a pretrained backbone as it is and train the last layer alone, which is much faster."
+        False,
+        "Leave a pretrained backbone as it is and train the last layer alone, which is much faster: what it sees in an image is "
+        "computed once and kept. Varied images (augmentation) and triplets drawn anew never come again, so for these it is not.",
     )
     width: int = parameter(16, "Channels of the small network's largest maps.", minimum=4, maximum=256)
     embedding_dim: int = parameter(
@@ -133,7 +135,8 @@ class Recognition(Model, Descends, Embeds):
         self.head = nn.Linear(features, p.embedding_dim)
         if p.frozen:
             self.backbone.requires_grad_(False)
-            self.seen = Remembering(self._features)  # images that are not varied come again in every epoch
+            # images that are not varied come again in every epoch; apart, so that varied ones leave room for those held out
+            self.seen, self.held_out = Remembering(self._features), Remembering(self._features)
 
     def train(self, mode: bool = True) -> Recognition:
         """As ever, but for a frozen backbone, whose running means stay too."""
@@ -150,8 +153,8 @@ class Recognition(Model, Descends, Embeds):
 
     def embed(self, images: Tensor) -> Tensor:
         """Unit vectors (N, embedding_dim)."""
-        features = self.seen(images) if self.p.frozen and self.training else self._features(images)
-        return F.normalize(self.head(features).float(), dim=1)
+        kept = self._features if not self.p.frozen else self.seen if self.training else self.held_out
+        return F.normalize(self.head(kept(images)).float(), dim=1)
 
     def encode(self, images: Tensor) -> Point:
         """The same vectors, as codes without a variance."""
