@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny import images
 from torch import Tensor, nn
 
 import genlab
 from genlab.core.batch import Batch, Step
-from genlab.core.capabilities import Descends
+from genlab.core.capabilities import Descends, Fits
 from genlab.core.errors import BadInputError
 from genlab.core.events import EpochFinished, Finished
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
+from genlab.core.registry import models
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
 from genlab.data.loader import ArrayBatches
+from genlab.nn.game import TwoPlayerGame
 from genlab.training.device import resolve_device
 from genlab.training.loop import Training
+from genlab.ui.train_form import settings_of
 
 VALIDATION = [5.0, 4.0, 4.5, 3.0, 3.0, 3.5, 2.0, 1.0]
 
@@ -68,6 +73,37 @@ def test_it_waits_as_many_epochs_as_it_is_told(patience: int, epochs: int, reaso
 
 def test_without_validation_images_it_never_stops_early() -> None:
     assert train(1, validation=0) == (8, "budget")
+
+
+VALIDATED = {name: entry for name, entry in models().items() if entry.stops_early}
+
+
+def test_those_that_stop_early_are_those_that_tell_a_validation_loss() -> None:
+    assert {"vae", "conditional_vae", "cyclegan", "glow", "vq_vae", "ava5", "recognition"} <= set(VALIDATED)
+    for name in set(models()) - set(VALIDATED):
+        model = models()[name].model
+        assert issubclass(model, Fits | TwoPlayerGame), name
+
+
+@pytest.mark.parametrize("name", ["gan", "wgan", "info_gan", "naive_bayes", "gmm"])
+def test_where_it_cannot_work_it_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+    lab = genlab.Workspace(tmp_path)
+    with pytest.raises(
+        BadInputError, match=r"tells no validation loss for early stopping to watch; set early_stopping to 0\.$"
+    ):
+        lab.prepare(name, images(lab), early_stopping=3)
+    assert not len([run for run in lab.runs if not run.shipped])
+    assert "early_stopping" not in settings_of(models()[name])
+    assert "early_stopping" in settings_of(models()["vae"])
+
+
+def test_a_set_that_holds_nothing_out_is_refused_too(tmp_path: Path) -> None:
+    lab = genlab.Workspace(tmp_path)
+    pictures = images(lab, count=2)
+    assert len(pictures.splits["validation"]) == 0
+    with pytest.raises(BadInputError, match="hold none out"):
+        lab.prepare("vae", pictures, early_stopping=3)
+    assert lab.prepare("vae", pictures).status == "queued"
 
 
 @pytest.mark.parametrize("stop_at", [3, 5, 10])

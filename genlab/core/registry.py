@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from genlab.core.capabilities import capabilities
+from genlab.core.capabilities import Descends, capabilities
 from genlab.core.cards import Card
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.parameters import ParameterInfo, Parameters, describe, validate
@@ -46,6 +46,17 @@ class Entry(NamedTuple):
             return f"{self.card.title} learns from two image sets; choose a second one (second=…, or --second on the command line)."
         if second and not self.takes_two_sets:
             return f"{self.card.title} learns from one image set; leave the second one out, or choose a model that translates."
+        return ""
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether its training tells a validation loss, which early stopping watches."""
+        return issubclass(self.model, Descends) and self.model.validation_step is not Descends.validation_step
+
+    def wrong_settings(self, settings: Mapping[str, Any]) -> str:
+        """Why training settings mean nothing for this model, in one sentence; empty when they all do."""
+        if settings.get("early_stopping") and not self.stops_early:
+            return f"{self.card.title} tells no validation loss for early stopping to watch; set early_stopping to 0."
         return ""
 
     @property

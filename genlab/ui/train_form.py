@@ -73,11 +73,11 @@ def choose_second(entry: Entry, first: SetInfo) -> SetInfo | None:
 
 
 def settings_of(entry: Entry) -> dict[str, ParameterInfo]:
-    """The training settings that mean something for a model: one that is fitted has no batches."""
-    infos = describe(TrainingSettings)
-    if "fits" not in entry.capabilities:
-        return infos
-    return {name: info for name, info in infos.items() if name not in ONLY_FOR_DESCENT}
+    """The training settings that mean something for a model: one that is fitted has no batches, a GAN never stops early."""
+    idle = ONLY_FOR_DESCENT if "fits" in entry.capabilities else ()
+    if not entry.stops_early:
+        idle = (*idle, "early_stopping")
+    return {name: info for name, info in describe(TrainingSettings).items() if name not in idle}
 
 
 def choose_values(entry: Entry, data: str, second: str | None = None) -> Plan:

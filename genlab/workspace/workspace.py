@@ -81,6 +81,10 @@ class Workspace:
         parameters, settings = self.plan(model, preset, self._found(values))
         images, other = self._sets(entry, data, second)
         images.check_trainable()
+        if settings["early_stopping"] and not all(len(each.splits["validation"]) for each in (images, other) if each):
+            raise BadInputError(
+                "Early stopping watches held-out images, and these sets hold none out; set early_stopping to 0."
+            )
         if entry.model.learns_from == "identities":
             images.check_identities()
         import torch
@@ -126,6 +130,8 @@ class Workspace:
         own, shared = entry.split(values)
         parameters = entry.validate({**preset_own, **own}).model_dump()
         settings = validate(TrainingSettings, {**preset_shared, **shared}, of="the training").model_dump()
+        if problem := entry.wrong_settings(settings):
+            raise BadInputError(problem)
         return {key: value for key, value in parameters.items() if key not in entry.fixed}, settings
 
     def estimate(
