@@ -193,7 +193,8 @@ def test_images_from_files_can_be_anchors(lab: Laboratory, visit: Callable) -> N
     Images(chelsea().transpose(2, 0, 1)).picture().save(photo, "JPEG")
     tab = visit("triplets", run=run_of(lab, "My first run").id)
     pictures(tab, "triplet-0")
-    tab.get_by_text("My files", exact=True).click()
+    tab.get_by_text("My pictures", exact=True).click()
+    tab.get_by_role("button", name="Your picture").click()
     upload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()}
     tab.locator("input[type=file]").set_input_files([upload])
     tab.get_by_text("Anchor: cat.jpg").wait_for()

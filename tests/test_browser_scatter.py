@@ -317,9 +317,9 @@ def test_a_selection_becomes_an_image_set(visit: Callable, lab: Laboratory, proj
     assert genlab.Workspace(lab.home).datasets["caught"].count == len(caught(tab, numbers))
 
 
-def drop(tab, name: str, content: bytes) -> None:
+def drop(tab, name: str, content: bytes, ground: str = GROUND) -> None:
     """Let a file fall on the map."""
-    tab.locator(GROUND).evaluate(
+    tab.locator(ground).evaluate(
         """(canvas, [name, text]) => {
           const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
           const carried = new DataTransfer();
@@ -350,8 +350,8 @@ def test_a_dropped_picture_lands_among_its_class(visit: Callable, run: genlab.Ru
     share = run.anomaly(Images(images.images[[number]])).share[0]
     tab.get_by_text(f"{share:.0%} of the held-out images are more probable").wait_for()
     tab.get_by_role("button", name="Your picture").click()
-    for name, count in (("Take the dropped ones away", 0), ("Bring the dropped ones back", 1)):
-        tab.get_by_role("button", name=name).click()
+    for button, count in (("away-0", 0), ("undo", 1)):
+        tab.locator(f".st-key-newcomer-{button} button, .st-key-history-newcomer-{button} button").first.click()
         eventually(lambda count=count: inside_of(tab, "map.marks.length") == count, "it goes, and comes back")
     tab.keyboard.press("Escape")
     drop(tab, "letter.png", b"Dear laboratory, this is no image.")

@@ -1,4 +1,4 @@
-"""A person's own pictures among a run's codes: dropped on the map, chosen from files, or photographed."""
+"""A person's own pictures: dropped, chosen from files or photographed, and where each lands among a run's codes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ import streamlit as st
 import genlab
 from genlab.core.shapes import Shape
 from genlab.figures.images import Images
-from genlab.ui.components.scatter import Mark
+from genlab.ui.components.scatter import Colouring, Mark, scatter
 from genlab.ui.explore_controls import weights_of
 from genlab.ui.explore_gallery import data_url, image_name, labelled_images
+from genlab.ui.explore_projection import projected, sheet_of
 from genlab.ui.messages import boundary, plain
-from genlab.ui.state import exchange
 from genlab.ui.undo import undoable
 
 if TYPE_CHECKING:
+    from genlab.data.imageset import ImageSet
     from genlab.workspace.results import Anomaly, Neighbours, Projection
 
-MOST = 6  # pictures on the map at once
+OWN = "own-pictures"  # in the session: names and contents, the latest last
+MOST = 6  # pictures of a person's own at once
 NEIGHBOURS = 8
+AROUND = 600  # images on the small map
 STRANGE = 0.99  # of the held-out images are less strange
 FIT, AS_IT_IS, SWAPPED = "as the run's images", "as it is", "swapped"
 WHAT_FITS = 0.1  # by how much nearer to the run's images a picture's rim must come by swapping light and dark
@@ -40,10 +43,11 @@ class Prepared(NamedTuple):
 
 
 class Newcomer(NamedTuple):
-    """A prepared picture, where it lies on the map, what lies nearest to it and how strange it is."""
+    """A prepared picture, where it lies on the map, what the run rebuilds, what lies nearest and how strange it is."""
 
     picture: Prepared
     place: np.ndarray
+    rebuilt: Images | None
     near: Neighbours
     anomaly: Anomaly | None
 
@@ -55,53 +59,107 @@ class Newcomer(NamedTuple):
 
 
 def dropped(name: str, content: bytes) -> None:
-    """Remember a picture that was dropped on the map; the oldest gives way."""
-    st.session_state["dropped"] = [*st.session_state.get("dropped", []), (name, content)][-MOST:]
-    st.session_state["taken-away"] = []
+    """Remember a picture on all pages; the oldest gives way, and none stands twice."""
+    others = [own for own in st.session_state.get(OWN, ()) if own[1] != content]
+    st.session_state[OWN] = (*others, (name, content))[-MOST:]
+
+
+def _take(key: str, name: str = "") -> None:
+    """Remember what a widget was given, and empty it."""
+    given = st.session_state[key] or []
+    for file in given if isinstance(given, list) else [given]:
+        dropped(name or file.name, file.getvalue())
+    st.session_state["own-round"] += 1
+
+
+def _away(place: int) -> None:
+    """Take one of the pictures away."""
+    own = st.session_state[OWN]
+    st.session_state[OWN] = (*own[:place], *own[place + 1 :])
 
 
 @boundary()
-def _given() -> tuple[list[tuple[str, bytes]], str]:
-    """The files and photographs that are there, and how light and dark are to be treated."""
-    with st.popover("Your picture", icon=":material/add_a_photo:"):
-        files = st.file_uploader(
-            "Image files", accept_multiple_files=True, key="newcomer-files",
+def _handed_over(run: genlab.Run, key: str) -> str:
+    """Ways to hand a picture over, and those that are there; returns how light and dark are to be treated."""
+    st.session_state.setdefault(OWN, ())
+    turn = st.session_state.setdefault("own-round", 0)  # a widget of the next turn is empty
+    files, photograph = f"{key}-files-{turn}", f"{key}-photograph-{turn}"
+    with (
+        st.popover("Your picture", icon=":material/add_a_photo:"),
+        undoable(key, OWN, f"{key}-camera", f"{key}-tone"),
+    ):
+        st.file_uploader(
+            "Image files", accept_multiple_files=True, key=files, on_change=_take, args=(files,),
             help="Any size and format; each is cropped to the middle and brought to the size of the run's images.",
         )  # fmt: skip
-        found = [(file.name, file.getvalue()) for file in files]
-        with undoable("newcomer", "newcomer-camera", "newcomer-tone"):
-            if st.toggle("Use the camera", key="newcomer-camera"):
-                photograph = st.camera_input("Photograph", key="newcomer-photograph")
-                found += [("photograph", photograph.getvalue())] if photograph else []
-            tone = st.segmented_control(
-                "Light and dark", (FIT, AS_IT_IS, SWAPPED), default=FIT, key="newcomer-tone", required=True
-            )
-        before = st.session_state.setdefault("dropped", [])
-        if before or st.session_state.get("taken-away"):
-            label, icon = ("Take the dropped ones away", "close") if before else ("Bring the dropped ones back", "undo")
-            st.button(
-                label, icon=f":material/{icon}:", key="newcomer-away", on_click=exchange, args=("dropped", "taken-away")
-            )
-        st.caption("Or drop a picture on the map. Nothing leaves this machine.")
-    return [*before, *found][-MOST:], str(tone)
+        if st.toggle("Use the camera", key=f"{key}-camera"):
+            st.camera_input("Photograph", key=photograph, on_change=_take, args=(photograph, "photograph"))
+        tone = st.segmented_control(
+            "Light and dark", (FIT, AS_IT_IS, SWAPPED), default=FIT, key=f"{key}-tone", required=True
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            for place, (name, _) in enumerate(st.session_state[OWN]):
+                st.button(
+                    plain(name), icon=":material/close:", key=f"{key}-away-{place}", help="Take this picture away",
+                    on_click=_away, args=(place,),
+                )  # fmt: skip
+        way = "Or drop a picture on the map. " if run.can("encodes") else ""
+        st.caption(f"{way}Nothing leaves this machine.")
+    return str(tone)
 
 
 def newcomers(run: genlab.Run, projection: Projection) -> list[Newcomer]:
+    """The person's own pictures among the codes of a map."""
+    return _placed(run, projection, _handed_over(run, "newcomer") or FIT)
+
+
+def own_pictures(run: genlab.Run, key: str, images: ImageSet | None = None) -> list[Prepared]:
+    """Let the person hand pictures over; each is shown where it lands, where the run encodes.
+
+    They are brought to the form of `images` (default: the run's set).
+    """
+    tone = _handed_over(run, key) or FIT
+    if not run.can("encodes"):
+        found = [prepared(run, name, content, tone, images) for name, content in st.session_state[OWN]]
+        if found:
+            labelled_images(
+                Images(np.concatenate([each.image.array for each in found])), [each.name for each in found],
+                f"As “{run.title}” is given them.", key=f"{key}-shown", size=84,
+            )  # fmt: skip
+        return found
+    projection = projected(run, "pca", 2, AROUND, "train")
+    placed = _placed(run, projection, tone)
+    _small_map(run, projection, placed, key)
+    show_newcomers(run, projection, placed, key)
+    return [each.picture for each in placed]
+
+
+def _small_map(run: genlab.Run, projection: Projection, found: list[Newcomer], key: str) -> None:
+    """Where the pictures land among some training images; others can be dropped on it."""
+    images, indices, labels = run.images, projection.indices, projection.labels
+    by_class = Colouring("class", labels, tuple(images.class_names))
+    scatter(
+        projection.points, key=f"{key}-map", numbers=indices, axes=projection.axes,
+        colouring=Colouring("nothing") if labels is None else by_class,
+        label=f"Map of {len(indices)} images and your pictures. Arrow keys move it, plus and minus zoom.",
+        sheet=lambda: sheet_of(images, indices), marks=[each.mark() for each in found], on_drop=dropped,
+    )  # fmt: skip
+    st.caption(plain(
+        f"Drop a picture here to see where it belongs, among the codes of {len(indices)} training images on the two principal "
+        f"axes of “{run.title}”."
+    ))  # fmt: skip
+
+
+def _placed(run: genlab.Run, projection: Projection, tone: str) -> list[Newcomer]:
     """The person's own pictures, placed; one that cannot be read is explained."""
-    files, tone = _given() or ([], FIT)
     kept: dict[Any, Newcomer] = st.session_state.setdefault("newcomers", {})
     found = []
-    for name, content in files:
+    for name, content in st.session_state.get(OWN, ()):
         with boundary():
-            key = (
-                weights_of(run),
-                projection.method,
-                projection.points[:9].tobytes(),
-                hashlib.sha1(content).digest(),
-                tone,
-            )
+            map_of = (weights_of(run), projection.method, projection.points[:9].tobytes())
+            key = (*map_of, name, hashlib.sha1(content).digest(), tone)
             if key not in kept:
-                with st.spinner(f"Placing {name} …"):
+                with st.spinner(f"Placing {plain(name)} …"):
                     kept[key] = placed(run, projection, prepared(run, name, content, tone))
             found.append(kept[key])
     while len(kept) > 4 * MOST:
@@ -109,7 +167,7 @@ def newcomers(run: genlab.Run, projection: Projection) -> list[Newcomer]:
     return found
 
 
-def prepared(run: genlab.Run, name: str, content: bytes, tone: str = FIT) -> Prepared:
+def prepared(run: genlab.Run, name: str, content: bytes, tone: str = FIT, images: ImageSet | None = None) -> Prepared:
     """A picture as the run's images are: their size and colours, and where they need it with light and dark swapped.
 
     With `tone` `FIT` they are swapped where the rim then comes nearer to that of the run's images, as for ink on paper
@@ -119,7 +177,8 @@ def prepared(run: genlab.Run, name: str, content: bytes, tone: str = FIT) -> Pre
 
     image = decode_images([(name, content)], Shape(*run.config.data.shape))[0].astype(np.float32) / 255
     done = []
-    usual = np.asarray(run.images.images[:: max(1, run.images.count // 200)], np.float32) / 255
+    others = images or run.images
+    usual = np.asarray(others.images[:: max(1, others.count // 200)], np.float32) / 255
     gains = abs(rim(image) - rim(usual)) - abs(1 - rim(image) - rim(usual))
     if tone == SWAPPED or (tone == FIT and gains > WHAT_FITS):
         image = 1 - image
@@ -143,33 +202,45 @@ def rim(images: np.ndarray) -> float:
 
 
 def placed(run: genlab.Run, projection: Projection, picture: Prepared) -> Newcomer:
-    """Where a picture lies, what lies nearest to it, and how strange it is."""
+    """Where a picture lies, what the run rebuilds, what lies nearest to it, and how strange it is."""
+    rebuilt = run.reconstruct(picture.image) if run.can("decodes") else None
     near = run.neighbours(picture.image, count=NEIGHBOURS)
     anomaly = run.anomaly(picture.image) if run.can(("scores", "bounds", "decodes")) else None
-    return Newcomer(picture, run.place(projection, picture.image)[0], near, anomaly)
+    return Newcomer(picture, run.place(projection, picture.image)[0], rebuilt, near, anomaly)
 
 
-def show_newcomers(run: genlab.Run, projection: Projection, found: list[Newcomer]) -> None:
+def show_newcomers(run: genlab.Run, projection: Projection, found: list[Newcomer], key: str = "newcomer") -> None:
     """Each of the pictures with its reconstruction and its neighbours, and what to think of it."""
     images = run.images
-    for number, newcomer in enumerate(found):
-        picture, near = newcomer.picture, newcomer.near
+    for number, (picture, _, rebuilt, near, _) in enumerate(found):
         shown, labels = [picture.image.array], [picture.name]
-        if run.can("decodes"):
-            shown.append(run.reconstruct(picture.image).array)
+        if rebuilt is not None:
+            shown.append(rebuilt.array)
             labels.append("its reconstruction")
         shown.append(np.asarray(images.images[near.indices[0]], np.float32) / 255)
         labels += [
             f"{image_name(images, int(i))}, at {d:.2f}" for i, d in zip(near.indices[0], near.distances[0], strict=True)
         ]
-        st.markdown(plain(verdict(run, newcomer)))
+        st.markdown(plain(verdict(run, found[number])))
         caption = f"“{picture.name}” cropped to the middle and brought to {images.shape}"
-        caption += f", {picture.done}" if picture.done else ""
-        labelled_images(
-            Images(np.concatenate(shown)), labels,
-            plain(f"{caption}; what “{run.title}” rebuilds, and its {NEIGHBOURS} nearest training images. {WAYS[projection.method]}"),
-            key=f"newcomer-{number}", size=84,
-        )  # fmt: skip
+        caption += f", {picture.done}; " if picture.done else "; "
+        caption += f"what “{run.title}” rebuilds, and " if rebuilt else ""
+        caption += (
+            f"its {NEIGHBOURS} nearest training images by “{run.title}”. {WAYS[projection.method]}{_lacking(run)}"
+        )
+        labelled_images(Images(np.concatenate(shown)), labels, plain(caption), key=f"{key}-{number}", size=84)
+
+
+def _lacking(run: genlab.Run) -> str:
+    """Why a run shows no reconstruction, and no anomaly score, of a picture."""
+    if run.can("decodes"):
+        return ""
+    if run.can(("scores", "bounds")):
+        return " A run without a decoder rebuilds nothing."
+    return (
+        " There is no reconstruction and no anomaly score: this run has no decoder and gives no image a probability, it "
+        "only says which images are alike."
+    )
 
 
 WAYS = {

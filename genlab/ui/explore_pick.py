@@ -1,4 +1,4 @@
-"""Choosing the images that a page works on: by number, by clicking on them, or from files."""
+"""Choosing the images that a page works on: by number, by clicking on them, or pictures of one's own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import streamlit as st
 
 import genlab
 from genlab.core.errors import BadInputError
-from genlab.core.shapes import Shape
 from genlab.figures.images import Images
 from genlab.ui.explore_gallery import data_url, image_name
+from genlab.ui.explore_newcomer import Prepared, own_pictures
+from genlab.ui.messages import plain
 from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
     from genlab.data.imageset import ImageSet
 
-ORIGINS = ("Its images", "My files")
+ORIGINS = ("Its images", "My pictures")
 PER_PAGE = 40
 ACROSS = 10
 _THUMBNAILS = st.components.v2.component(
@@ -55,7 +56,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 
 class Chosen(NamedTuple):
-    """The images a person chose, a short name for each, and their numbers in the run's set (None for files)."""
+    """The images a person chose, a short name for each, and their numbers in the run's set (None for own pictures)."""
 
     images: Images
     names: list[str]
@@ -72,7 +73,9 @@ def choose_images(
     most: int = 8,
     label: str = "Images",
 ) -> Chosen:
-    """Let the person choose `fewest` to `most` of `images` (default: the run's set), or upload some.
+    """Let the person choose `fewest` to `most` of `images` (default: the run's set), or hand over pictures.
+
+    Own pictures that are fewer than it takes are joined by the first images that are chosen by number.
 
     Raises `BadInputError` with one sentence while the choice cannot be used.
     """
@@ -80,12 +83,23 @@ def choose_images(
         origin = st.segmented_control(
             "Where from", ORIGINS, default=ORIGINS[0], key=f"{key}-origin", required=True, wrap=True
         )
-    if origin == ORIGINS[1]:
-        return _uploaded(run, key, fewest, most)
     images = images or run.images
-    numbers = _numbers(images, key, start, fewest, most, label)
-    chosen = Images(np.asarray(images.images[numbers]))
-    return Chosen(chosen, [image_name(images, number) for number in numbers], numbers)
+    if origin == ORIGINS[0]:
+        return _joined([], images, _numbers(images, key, start, fewest, most, label))
+    own = own_pictures(run, f"{key}-own", images)[-most:]
+    numbers = np.empty(0, dtype=np.int64)
+    if len(own) < fewest:
+        numbers = _numbers(images, key, start, fewest, most, label)[: fewest - len(own)]
+        names = ", ".join(image_name(images, number) for number in numbers.tolist())
+        st.caption(plain(f"{'With your picture goes' if own else 'Until you hand one over'}: {names}."))
+    return _joined(own, images, numbers)
+
+
+def _joined(own: list[Prepared], images: ImageSet, numbers: np.ndarray) -> Chosen:
+    """Pictures of one's own, then images of a set."""
+    arrays = [each.image.array for each in own] + [Images(np.asarray(images.images[numbers])).array]
+    names = [each.name for each in own] + [image_name(images, number) for number in numbers.tolist()]
+    return Chosen(Images(np.concatenate(arrays)), names, None if own else numbers)
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:
@@ -173,23 +187,3 @@ def _toggle(key: str, most: int) -> None:
     elif picked not in chosen:
         chosen = [*chosen, picked][-most:]
     st.session_state[key] = ", ".join(chosen)
-
-
-def _uploaded(run: genlab.Run, key: str, fewest: int, most: int) -> Chosen:
-    from genlab.data import decode_images
-
-    shape = Shape(*run.config.data.shape)
-    files = st.file_uploader(
-        "Image files",
-        accept_multiple_files=True,
-        key=f"{key}-files",
-        help=f"Any size and format; each is cropped to the middle and brought to {shape[1]}x{shape[2]}, as this run needs.",
-    )
-    if len(files) < fewest:
-        st.info(f"Add {'an image' if fewest == 1 else f'at least {fewest} images'} from your files.")
-        st.stop()
-    if len(files) > most:
-        st.caption(f"Only the first {most} of {len(files)} files are used here.")
-    files = files[:most]
-    arrays = [decode_images([(file.name, file.getvalue())], shape)[0] for file in files]
-    return Chosen(Images(np.stack(arrays)), [file.name for file in files], None)

@@ -19,6 +19,7 @@ from genlab.ui.components import heard
 from genlab.ui.components.browser import view
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import image_name, labelled_images
+from genlab.ui.explore_newcomer import own_pictures
 from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.explore_shades import shades_to_show, without_uncertainty
 from genlab.ui.messages import boundary, plain
@@ -43,9 +44,10 @@ def finger_plane(run: genlab.Run) -> None:
         st.info("This run has a single latent dimension, so there is no plane to move on.", icon=":material/info:")
         return
     corners, names = (None, []) if dimensions == 2 else _corners(run)
+    own = own_on_plane(run) if dimensions == 2 and run.can("encodes") else []
     with st.spinner("Looking where codes lie …"):
         plane = laid(run, corners)
-        told = _show(run, plane, names)
+        told = _show(run, plane, names, own)
     place, pins = (told_of(told.get(what), plane) for what in ("place", "pins"))
     _remember(plane, place, pins)
     if run.can("encodes") and place is not None:
@@ -64,6 +66,16 @@ def _corners(run: genlab.Run) -> tuple[np.ndarray, list[str]]:
             )
         return run.codes(chosen.images), chosen.names
     return through_draws(run, "plane-seed")
+
+
+def own_on_plane(run: genlab.Run) -> list[dict[str, Any]]:
+    """A person's own pictures as named places on the plane of a run's two latent dimensions."""
+    box = st.expander("A picture of yours on it", icon=":material/add_a_photo:", key="own-on-plane", on_change="rerun")
+    if not box.open:  # what stands in it is not made again with each gesture
+        return []
+    with box:
+        own = own_pictures(run, "plane-own")
+    return [{"name": each.name, "at": run.codes(each.image)[0].tolist()} for each in own]
 
 
 def through_draws(run: genlab.Run, key: str) -> tuple[np.ndarray, list[str]]:
@@ -86,7 +98,7 @@ def name_of(plane: LatentPlane) -> str:
     return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
-def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
+def _show(run: genlab.Run, plane: LatentPlane, names: list[str], own: list[dict[str, Any]]) -> Any:
     flat = not names
     before = st.session_state.get("finger-kept", {}).get(name_of(plane), {})
     asked = _shade(plane)
@@ -96,6 +108,7 @@ def _show(run: genlab.Run, plane: LatentPlane, names: list[str]) -> Any:
         "shades": shades_to_show(run, plane, name_of(plane), asked),
         "shade": asked,
     }
+    data["corners"] += own
     data["place"] = before.get("place") or linked_place(plane) or data["place"]
     data["pins"] = before.get("pins") or []
     told = view("plane", data, key="finger", on_place_change=heard, on_pins_change=heard, on_shade_change=heard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -15,7 +15,8 @@ from genlab.ui.components import heard
 from genlab.ui.components.browser import view
 from genlab.ui.explore_compare import short_names
 from genlab.ui.explore_controls import as_csv, offer, weights_of
-from genlab.ui.explore_plane import laid, linked_place, name_of, through_draws, told_of
+from genlab.ui.explore_pick import choose_images, one_of_each
+from genlab.ui.explore_plane import laid, linked_place, name_of, own_on_plane, through_draws, told_of
 from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import decoder_addresses
 from genlab.ui.state import get_workspace
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 MOST = 6  # pictures beside the plane
 SUGGESTED = 4
+THROUGH = ("Draws", "Images")
+
+
+class Course(NamedTuple):
+    """What the plane goes through: codes and what they are called, own pictures as places on it, and all that in words."""
+
+    corners: np.ndarray | None
+    names: list[str]
+    own: list[dict[str, Any]]
+    words: str
 
 
 @st.fragment
@@ -41,19 +52,39 @@ def under_one_finger(runs: Sequence[genlab.Run]) -> None:
         return
     group = _chosen(found.groups)
     shown, dimensions = group[:MOST], _dimensions(group[0])
-    corners, names = (None, []) if dimensions == 2 else through_draws(shown[0], "together-seed")
+    course = _course(shown[0], next((run for run in shown if run.can("encodes")), None))
     with st.spinner("Looking where codes lie …"):
-        plane = laid(shown[0], corners, among="prior")
-    told = _show(shown, plane, names)
+        plane = laid(shown[0], course.corners, among="prior")
+    told = _show(shown, plane, course)
     st.caption(plain(
         f"One code of {dimensions} numbers, decoded by {len(shown)} runs whose priors give the same codes for the same seed, "
-        f"{'on their two dimensions' if dimensions == 2 else 'on the plane through three of those draws'}. The same place need "
-        f"not show the same thing: each run has learned its own use of the prior.{_left_out(runs, group, found)}"
+        f"{course.words}. The same place need not show the same thing: each run has learned its own use of the prior."
+        f"{_left_out(runs, group, found)}"
     ))  # fmt: skip
     place = told_of(told.get("place"), plane)
     if place is not None:
         st.query_params["at"] = ",".join(f"{value:.3f}" for value in place)
         _take(shown, plane.frame.codes(np.array(place)))
+
+
+def _course(run: genlab.Run, encoding: genlab.Run | None) -> Course:
+    """The whole of two dimensions, or a plane through draws, or through images as the first run that can has `encoding`d them."""
+    if _dimensions(run) == 2:
+        own = own_on_plane(encoding) if encoding else []
+        where = f"; your pictures stand where “{encoding.title}” puts them" if encoding and own else ""
+        return Course(None, [], own, f"on their two dimensions{where}")
+    through = THROUGH[0]
+    if encoding:
+        with undoable_row("together-through", "together-through"):
+            through = str(st.segmented_control(
+                "The plane goes through", THROUGH, default=THROUGH[0], key="together-through", required=True
+            ))  # fmt: skip
+    if not encoding or through == THROUGH[0]:
+        return Course(*through_draws(run, "together-seed"), [], "on the plane through three of those draws")
+    start = one_of_each(encoding.images, 3)
+    chosen = choose_images(encoding, key="together-images", start=start, fewest=3, most=3, label="Through")
+    words = f"on the plane through {', '.join(chosen.names)}, as “{encoding.title}” encodes them"
+    return Course(encoding.codes(chosen.images), chosen.names, [], words)
 
 
 def _dimensions(run: genlab.Run) -> int:
@@ -70,14 +101,15 @@ def _chosen(groups: list[list[genlab.Run]]) -> list[genlab.Run]:
     return groups[names.index(str(chosen))]
 
 
-def _show(runs: Sequence[genlab.Run], plane: LatentPlane, names: list[str]) -> Any:
+def _show(runs: Sequence[genlab.Run], plane: LatentPlane, course: Course) -> Any:
     beside = "|".join(weights_of(run) for run in runs)
     titles = short_names(runs)
-    data = view_of(runs[0], plane, names) | {
+    data = view_of(runs[0], plane, course.names) | {
         "name": f"{name_of(plane)}/{hashlib.blake2b(beside.encode(), digest_size=6).hexdigest()}",
         "label": f"A plane of the prior of {', '.join(titles)}. Drag, or use the arrow keys.",
         "runs": [{"title": title, "decoder": decoder_addresses(run)} for title, run in zip(titles, runs, strict=True)],
     }
+    data["corners"] += course.own
     data["place"] = linked_place(plane) or data["place"]
     return view("many", data, key="many", on_place_change=heard)
 
