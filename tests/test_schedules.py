@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.capabilities import Descends
 from genlab.core.errors import BadInputError
@@ -20,10 +21,11 @@ from genlab.core.events import Progressed
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters, describe
 from genlab.core.registry import models
+from genlab.core.seeding import seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
 from genlab.data.loader import ArrayBatches
-from genlab.nn.optimisers import adam
+from genlab.nn.optimisers import RMSprop, adam
 from genlab.training.loop import Training
 from genlab.training.players import decay_weights
 from genlab.training.schedule import rate_factor
@@ -151,6 +153,38 @@ def test_weight_decay_is_adamws_on_every_player() -> None:
         player.step()
         expected = torch.tensor([2.0 - 0.1 * (0.5 * 2.0 + 1), -4.0 - 0.1 * (0.5 * -4.0 + 1)], dtype=torch.float64)
         torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-8)
+
+
+def test_weight_decay_of_rmsprop_is_decoupled_too() -> None:
+    """θ ← (1 − γλ)θ − γ g/(√v + ε) with v ← 0.99 v + 0.01 g², in which g is the loss's alone."""
+    weight, idle = (nn.Parameter(torch.tensor([2.0, -4.0], dtype=torch.float64)) for _ in range(2))
+    player = RMSprop([weight, idle], lr=0.1)
+    decay_weights({"one": player}, 0.5)
+    theta, v = [2.0, -4.0], [0.0, 0.0]
+    for gradient in ([3.0, 5.0], [-1.0, 0.5], [2.0, 2.0]):
+        weight.grad = torch.tensor(gradient, dtype=torch.float64)
+        player.step()
+        v = [0.99 * v_i + 0.01 * g**2 for v_i, g in zip(v, gradient, strict=True)]
+        theta = [
+            (1 - 0.1 * 0.5) * t - 0.1 * g / (math.sqrt(v_i) + 1e-8)
+            for t, v_i, g in zip(theta, v, gradient, strict=True)
+        ]
+    assert weight.tolist() == pytest.approx(theta, rel=1e-12)
+    assert idle.tolist() == [2.0, -4.0]  # no gradient, no decay
+    assert player.param_groups[0]["weight_decay"] == 0.5
+
+
+def test_a_clipped_critic_takes_weight_decay() -> None:
+    """All presets of the Wasserstein GAN are moved by RMSprop."""
+
+    def norm(decay: float) -> float:
+        seed_everything(0)
+        model = genlab.create("wgan", (1, 8, 8), width=4, optimiser="rmsprop")
+        settings = TrainingSettings(epochs=2, batch_size=2, decoupled_weight_decay=decay)
+        list(Training(model, data(), settings).events())
+        return sum(weight.square().sum().item() for weight in model.generator.parameters())
+
+    assert norm(10.0) < 0.99 * norm(0.0)
 
 
 def test_weight_decay_of_plain_descent_is_a_penalty_and_other_optimisers_refuse_it() -> None:

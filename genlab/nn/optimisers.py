@@ -25,8 +25,29 @@ def eager(kind: type[Optimizer]) -> Any:
 
 
 AdamW = eager(torch.optim.AdamW)
-RMSprop = eager(torch.optim.RMSprop)
 SGD = eager(torch.optim.SGD)
+
+
+class RMSprop(eager(torch.optim.RMSprop)):  # type: ignore[misc]
+    """RMSprop whose `weight_decay` λ is AdamW's, decoupled: θ ← (1 − γλ) θ before each step of size γ."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], **values: Any) -> None:
+        super().__init__(parameters, **values)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take the decay off every weight that has a gradient, then step as ever."""
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            if decay:
+                moving = [weight for weight in group["params"] if weight.grad is not None]
+                torch._foreach_mul_(moving, 1 - group["lr"] * decay)
+            group["weight_decay"] = 0.0  # or it would enter the running averages of gradients
+        super().step()
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
 
 
 def adam(

@@ -27,7 +27,7 @@ def check_ownership(model: nn.Module, players: Mapping[str, torch.optim.Optimize
 
 
 def decay_weights(players: Mapping[str, torch.optim.Optimizer], decay: float) -> None:
-    """Let every step also take `decay` times the learning rate off each weight: θ ← θ − γ(λθ + Adam's direction).
+    """Let every step also take `decay` times the learning rate off each weight: θ ← θ − γ(λθ + Adam's or RMSprop's direction).
 
     This is AdamW's decoupled decay (Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019), on all of a
     player's parameters. For plain gradient descent it is the same as a penalty ½λ‖θ‖² in the loss. Other optimisers,
