@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from browsing import Laboratory, array, at_rest, eventually, needs_chromium, pictures, pixels, visits
 from matplotlib.path import Path as Outline
+from PIL import Image
 from test_travel import traveller
 
 import genlab
@@ -285,6 +286,46 @@ def test_keys_and_fingers_move_the_view(visit: Callable, context) -> None:
     assert inside_of(tab, "map.view") == pytest.approx(moved)
 
 
+def expected_hop(points: np.ndarray, row: int, way: tuple[int, int]) -> int:
+    """The nearest point within 45 degrees of a way, by angles."""
+    gaps = points - points[row]
+    angles = np.arctan2(gaps[:, 1], gaps[:, 0]) - np.arctan2(way[1], way[0])
+    distances = np.linalg.norm(gaps, axis=1)
+    ahead = (np.cos(angles) >= np.cos(np.pi / 4) - 1e-9) & (distances > 0)
+    return int(np.where(ahead, distances, np.inf).argmin())
+
+
+def test_keys_step_from_image_to_image_and_select(visit: Callable, run: genlab.Run, projection) -> None:
+    tab, numbers = visit(), projection.indices
+    points = projection.points.astype(np.float32).astype(np.float64)
+    tab.locator(GROUND).focus()
+    middle = np.array(inside_of(tab, "[map.view.x, map.view.y]"))
+    tab.keyboard.press("Shift+ArrowUp")
+    row = int(np.linalg.norm(points - middle, axis=1).argmin())
+    card = tab.locator(".st-key-map [data-part=card]")
+    ways = {"ArrowRight": (1, 0), "ArrowUp": (0, 1), "ArrowLeft": (-1, 0), "ArrowDown": (0, -1)}
+    for key in ["ArrowRight"] * 3 + ["ArrowUp"] * 2 + ["ArrowLeft"] * 2 + ["ArrowDown"]:
+        card.get_by_text(f"image {numbers[row]}", exact=True).wait_for()
+        tab.keyboard.press(f"Shift+{key}")
+        row = expected_hop(points, row, ways[key])
+    card.get_by_text(f"image {numbers[row]}", exact=True).wait_for()
+    assert np.array_equal(pixels(card.locator("canvas"))[..., 0], run.images.images[numbers[row], 0])
+    tab.keyboard.press("Enter")
+    eventually(lambda: caught(tab, numbers) == {int(numbers[row])}, "Enter selects it")
+    tab.get_by_text(re.compile(f"^Image {numbers[row]} ")).wait_for()
+    tab.keyboard.press("Shift+ArrowLeft")
+    also = expected_hop(points, row, (-1, 0))
+    tab.keyboard.press("Control+Enter")
+    eventually(lambda: caught(tab, numbers) == {int(numbers[row]), int(numbers[also])}, "and Ctrl-Enter another one")
+    for _ in range(200):  # as far as it goes: the map follows
+        tab.keyboard.press("Shift+ArrowLeft")
+    last = numbers.tolist().index(int(card.get_attribute("data-number")))
+    assert expected_hop(points, last, (-1, 0)) == last or not (points[:, 0] < points[last, 0]).any()
+    tab.keyboard.press("+")
+    tab.keyboard.press("Escape")
+    assert card.is_hidden()
+
+
 def test_pictures_take_the_place_of_dots(visit: Callable) -> None:
     tab = visit()
     ask = "map.canvas.getContext('2d').getImageData(0, 0, map.canvas.width, map.canvas.height).data.filter((v, i) => i % 4 === 3 && v).length"
@@ -378,6 +419,63 @@ def spread(tab) -> np.ndarray:
     return array(tab.locator(GROUND), "root.scatter.at").reshape(-1, 2)
 
 
+def drawn_as(tab, run: genlab.Run) -> None:
+    """The fixed samples on the page are those of a checkpoint, to two grey levels."""
+    shown = tab.locator(".st-key-pixels-moment-samples img").evaluate(
+        "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
+    )
+    with Image.open(io.BytesIO(bytes(shown))) as picture:
+        found = np.asarray(picture.convert("L"), dtype=float)
+    expected = np.asarray(run.sample(24, seed=0).grid(8), dtype=float)
+    enlarged = found.shape[1] // expected.shape[1]
+    np.testing.assert_allclose(found[::enlarged, ::enlarged], expected, rtol=0, atol=2)
+
+
+def test_the_image_on_the_card_is_rebuilt_by_the_checkpoint_under_the_slider(lab: Laboratory, visit: Callable) -> None:
+    run = traveller(genlab.Workspace(lab.home))
+    projection = run.project("pca", limit=LIMIT)
+    tab = visit(run=run.id, time="true")
+    tab.get_by_text("as it was after epoch 3 (step 30)").wait_for()
+    tab.locator("[data-part=when]").scroll_into_view_if_needed()
+    spots = places(tab, projection.points)
+    tab.mouse.move(*spots[int(np.argmin(spots[:, 0]))])
+    card = tab.locator(".st-key-map [data-part=card]")
+    card.wait_for()
+    number = int(card.get_attribute("data-number"))
+    image = run.images.images[[number]]
+
+    def rebuilt_after(epoch: int) -> np.ndarray:
+        card.locator(f"canvas.rebuilt[data-title='epoch {epoch}']").wait_for()
+        card.get_by_text(f"and as rebuilt after epoch {epoch}").wait_for()
+        found = pixels(card.locator("canvas.rebuilt"))[..., 0]
+        expected = run.at(10 * epoch).reconstruct(image).array[0, 0] * 255
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2)
+        np.testing.assert_array_equal(pixels(card.locator("canvas").first)[..., 0], image[0, 0])
+        return found
+
+    last = rebuilt_after(3)
+    slider = tab.locator("[data-part=when]").bounding_box()
+    tab.mouse.move(slider["x"] + slider["width"] - 8, slider["y"] + slider["height"] / 2)
+    tab.mouse.down()
+    tab.mouse.move(slider["x"] + slider["width"] / 2, slider["y"] + slider["height"] / 2, steps=4)
+    middle = rebuilt_after(2)
+    tab.mouse.move(slider["x"] + 8, slider["y"] + slider["height"] / 2, steps=4)
+    first = rebuilt_after(1)
+    assert card.get_attribute("data-number") == str(number)
+    assert "step=10" not in address(tab)  # Python hears when it is let go
+    tab.mouse.up()
+    tab.get_by_text("as it was after epoch 1 (step 10)").wait_for()
+    drawn_as(tab, run.at(10))
+    assert np.abs(last - middle.astype(float)).max() > 10
+    assert np.abs(middle - first.astype(float)).max() > 10
+    tab.locator(".st-key-time label").first.click()
+    tab.get_by_text("as it was after epoch").wait_for(state="detached")
+    at_rest(tab)
+    tab.mouse.move(*places(tab, projection.points)[5])
+    card.wait_for()
+    assert card.locator("canvas").count() == 1
+
+
 def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) -> None:
     run = traveller(genlab.Workspace(lab.home))
     history = run.history(run.project("pca", limit=LIMIT))
@@ -388,6 +486,7 @@ def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) 
 
     tab.get_by_text("as it was after epoch 3 (step 30)").wait_for()
     assert stands_at(2)
+    drawn_as(tab, run.at(30))
     late = pictures(tab, "moment-samples")
     tab.locator("[data-part=when]").focus()
     tab.keyboard.press("ArrowLeft")
@@ -395,6 +494,7 @@ def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) 
     tab.get_by_text("as it was after epoch 2 (step 20)").wait_for()
     eventually(lambda: pictures(tab, "moment-samples") != late, "the samples are those of the checkpoint")
     assert "step=20" in address(tab)
+    drawn_as(tab, run.at(20))
     tab.keyboard.press("Control+z")
     assert stands_at(2)
     eventually(lambda: "step=30" in address(tab), "Python hears that the last checkpoint is back")

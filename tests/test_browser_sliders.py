@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Laboratory, array, at_rest, download, eventually, needs_chromium, pixels, visits
+from browsing import Laboratory, at_rest, download, eventually, needs_chromium, pixels, visits
 
 import genlab
 from genlab.ui.explore_pick import one_of_each

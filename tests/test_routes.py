@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.requests import Request
 
 import genlab
@@ -25,7 +27,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> genlab.Run:
     return genlab.Workspace(tmp_path / "lab").runs["digits-plane"]
 
 
-def request(body: bytes = b"", type: str = OCTETS, **names: str) -> Request:
+def request(body: bytes = b"", type: str = OCTETS, **names: object) -> Request:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -75,9 +77,28 @@ def test_what_are_no_codes_is_refused_in_words(body: bytes) -> None:
     assert sentence(answer).endswith(".")
 
 
+def test_an_image_comes_back_as_a_checkpoint_rebuilds_it(run: genlab.Run) -> None:
+    (step,) = run.steps()
+    answer = asyncio.run(routes.rebuilt(request(np.int32(7).tobytes(), run=run.id, step=step)))
+    with Image.open(io.BytesIO(answer.body)) as picture:
+        found = np.asarray(picture)
+    expected = run.reconstruct(run.images.images[[7]]).array[0, 0] * 255
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.5001)
+    assert routes.rebuilt_address(run) == f"/genlab/rebuilt/{run.id}"
+    for body, at, said in (
+        (np.int32(run.images.count).tobytes(), step, "Send the number of one image"),
+        (b"", step, "Send the number of one image"),
+        (np.int32(7).tobytes(), step + 1, f"no checkpoint at step {step + 1}"),
+    ):
+        refused = asyncio.run(routes.rebuilt(request(body, run=run.id, step=at)))
+        assert refused.status_code == 422
+        assert said in sentence(refused)
+
+
 def test_a_page_of_another_site_cannot_ask(run: genlab.Run) -> None:
     answer = asyncio.run(routes.decode(request(bytes(8), type="text/plain", run=run.id)))
     assert answer.status_code == 415
+    assert asyncio.run(routes.rebuilt(request(bytes(4), type="text/plain", run=run.id, step=1))).status_code == 415
 
 
 def test_only_the_files_of_the_views_are_handed_out() -> None:

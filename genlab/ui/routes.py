@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,7 @@ TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".css": "text/c
 RUNTIME = "ort-wasm-simd-threaded.wasm"
 LARGEST = 3_000_000 * 4 + 2**18  # bytes of a decoder that a browser is given: 3 million parameters
 MOST_CODES = 4096  # in one question
+OCTETS = "application/octet-stream"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -78,6 +80,11 @@ def decoder_addresses(run: genlab.Run) -> dict[str, Any]:
     }
 
 
+def rebuilt_address(run: genlab.Run) -> str:
+    """Where the checkpoints of a run rebuild images of its set: a step follows; "" where it cannot."""
+    return f"{base()}/rebuilt/{run.id}" if run.can("encodes", "decodes") else ""
+
+
 def _run(request: Request) -> genlab.Run:
     return genlab.Workspace(os.environ.get("GENLAB_HOME") or None).runs[request.path_params["run"]]
 
@@ -103,22 +110,33 @@ def decoder(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, 422)
     asked_for = request.path_params["key"] in file.name  # else the run has learned more since
     headers = FOREVER if asked_for else {"Cache-Control": "no-store"}
-    return FileResponse(file, media_type="application/octet-stream", headers=headers)
+    return FileResponse(file, media_type=OCTETS, headers=headers)
 
 
 async def decode(request: Request) -> Response:
-    """Pixels as bytes (N, C, H, W) of codes as float32 (N, D): for decoders that no browser can run.
+    """Pixels as bytes (N, C, H, W) of codes as float32 (N, D): for decoders that no browser can run."""
+    return await _answered(request, _pixels, OCTETS)
+
+
+async def rebuilt(request: Request) -> Response:
+    """What a checkpoint of a run rebuilds of the image whose number is sent as int32, as a PNG."""
+    step = request.path_params["step"]
+    return await _answered(request, lambda run, body: _rebuilt(run.at(step), body), "image/png")
+
+
+async def _answered(request: Request, answer: Callable[[genlab.Run, bytes], bytes], type: str) -> Response:
+    """What is computed of the bytes that were sent, or one sentence that says why not.
 
     A question from another site's page is refused by its content type, which no page may send unasked.
     """
-    if request.headers.get("content-type") != "application/octet-stream":
-        return JSONResponse({"error": "Send float32 codes as application/octet-stream."}, 415)
+    if request.headers.get("content-type") != OCTETS:
+        return JSONResponse({"error": f"Send numbers as {OCTETS}."}, 415)
     body = await request.body()
     try:
-        pixels = await run_in_threadpool(lambda: _pixels(_run(request), body))  # finding the run may wait for the index
+        found = await run_in_threadpool(lambda: answer(_run(request), body))  # finding the run may wait for the index
     except GenlabError as error:
         return JSONResponse({"error": str(error)}, 422)
-    return Response(pixels, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
+    return Response(found, media_type=type, headers={"Cache-Control": "no-store"})
 
 
 def _pixels(run: genlab.Run, body: bytes) -> bytes:
@@ -129,6 +147,15 @@ def _pixels(run: genlab.Run, body: bytes) -> bytes:
     return np.rint(run.decode(codes).array * 255).astype(np.uint8).tobytes()
 
 
+def _rebuilt(run: genlab.Run, body: bytes) -> bytes:
+    number = int.from_bytes(body, "little")
+    if len(body) != 4 or number >= run.images.count:
+        raise BadInputError(f"Send the number of one image, 0 to {run.images.count - 1}, as int32.")
+    file = io.BytesIO()
+    run.reconstruct(np.asarray(run.images.images[[number]])).picture().save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def extra_routes() -> list[BaseRoute]:
     """The routes, for `streamlit.App`."""
     start = base()
@@ -136,6 +163,7 @@ def extra_routes() -> list[BaseRoute]:
         Route(f"{start}/web/{{version}}/{{name}}", web_file),
         Route(f"{start}/decoder/{{run}}/{{key}}.onnx", decoder),
         Route(f"{start}/decode/{{run}}", decode, methods=["POST"]),
+        Route(f"{start}/rebuilt/{{run}}/{{step:int}}", rebuilt, methods=["POST"]),
         Route(f"{start}/theatre", play, methods=["POST"]),
     ]
 

@@ -22,7 +22,7 @@ from genlab.ui.components import heard
 from genlab.ui.components.media import address_of
 
 HERE = Path(__file__).parent / "scatter_web"
-PARTS = ("../web/history.mjs", "geometry.js", "paint.js", "gestures.js", "parts.js", "scatter.js")
+PARTS = ("../web/history.mjs", "geometry.js", "paint.js", "gestures.js", "rebuilt.js", "parts.js", "scatter.js")
 TILE = 64  # pixels of the longer side of a picture on the sheet, at most
 SHEET_PIXELS = 24_000_000  # of the whole sheet: a browser holds each in four bytes
 SOON = 5000  # points whose sheet is made before they are shown
@@ -95,6 +95,7 @@ def scatter(
     sheet: Callable[[], Sheet] | None = None,
     marks: Sequence[Mark] = (),
     moments: Moments | None = None,
+    rebuilt: str = "",
     chosen: str = "",
     asked: int = 0,
     pictures: int = 0,
@@ -103,7 +104,7 @@ def scatter(
 ) -> Touched:
     """Show points (N, 2), or (K, N, 2) at K moments, each with its number (N,), and return what was done to them.
 
-    `sheet` makes the pictures (it should remember them), `chosen` is the selection to begin with, the `text` of an earlier one, and a changed
+    `sheet` makes the pictures (it should remember them), `rebuilt` leads to reconstructions by the checkpoint of a moment, `chosen` is the selection to begin with, the `text` of an earlier one, and a changed
     `asked` puts it in the place of the one that stands, as it does `pictures`, the size that they begin with.
     """
     frames = np.asarray(frames, dtype="<f4")
@@ -130,6 +131,7 @@ def scatter(
         "axes": list(axes[:2]),
         "marks": [mark._asdict() for mark in marks],
         "when": moments and moments._asdict(),
+        "rebuilt": rebuilt,
         "chosen": chosen,
         "asked": asked,
         "label": label,

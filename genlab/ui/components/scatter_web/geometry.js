@@ -44,6 +44,17 @@ function nearest(points, shown, x, y, reach) {
   return found;
 }
 
+// The shown row nearest to another one within 45 degrees of a direction, or -1.
+function ahead(points, shown, from, across, up) {
+  let best = Infinity, found = -1;
+  for (let row = 0; row < shown.length; row++) {
+    const dx = points[2 * row] - points[2 * from], dy = points[2 * row + 1] - points[2 * from + 1];
+    const along = dx * across + dy * up, aside = Math.abs(dx * up - dy * across), distance = dx * dx + dy * dy;
+    if (shown[row] && along > 0 && aside <= along && distance < best) { best = distance; found = row; }
+  }
+  return found;
+}
+
 // A selection as base64 of one bit a row, the first row in the lowest bit; nothing selected is "".
 function packed(chosen) {
   const bytes = new Uint8Array(Math.ceil(chosen.length / 8));

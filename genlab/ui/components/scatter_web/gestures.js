@@ -5,9 +5,11 @@ const MOST_BYTES = 20e6; // of a picture that is dropped
 const KEYS = {
   ArrowLeft: s => s.pan(60, 0), ArrowRight: s => s.pan(-60, 0), ArrowUp: s => s.pan(0, 60), ArrowDown: s => s.pan(0, -60),
   "+": s => s.zoom(1.25), "=": s => s.zoom(1.25), "-": s => s.zoom(0.8), 0: s => s.fit(),
-  Escape: s => s.drop() || s.choose(new Uint8Array(s.count)),
+  Escape: s => { s.hover(-1); s.drop() || s.choose(new Uint8Array(s.count)); },
   m: s => s.takeUp("move"), l: s => s.takeUp("lasso"), b: s => s.takeUp("box"), i: s => s.showPictures(!s.pictures),
 };
+
+const HOPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }; // with Shift
 
 function listen(scatter) {
   const canvas = scatter.overlay, pointers = new Map();
@@ -71,15 +73,23 @@ function released(scatter, pointers, event) {
   pointers.delete(event.pointerId);
   const { gesture, outline } = scatter;
   if (!gesture) return;
-  const way = event.ctrlKey || event.metaKey ? "add" : event.altKey ? "remove" : "only";
+  const way = wayOf(event);
   if (!gesture.travelled) clicked(scatter, place(scatter, event), way);
   else if (gesture.tool === "move") scatter.history.note();
   else if (outline.length >= 6) scatter.choose(scatter.enclosed(outline), way);
   scatter.drop();
 }
 
+// What becomes of the selection: Ctrl adds, Alt takes out.
+function wayOf(event) {
+  return event.ctrlKey || event.metaKey ? "add" : event.altKey ? "remove" : "only";
+}
+
 function clicked(scatter, [x, y], way) {
-  const row = scatter.near(x, y, NEAR);
+  select(scatter, scatter.near(x, y, NEAR), way);
+}
+
+function select(scatter, row, way) {
   if (row < 0) return;
   const one = new Uint8Array(scatter.count);
   one[row] = 1;
@@ -94,8 +104,10 @@ function wheeled(scatter, event) {
 }
 
 function keyed(scatter, event) {
-  if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-  KEYS[event.key](scatter);
+  if (event.key === "Enter") select(scatter, scatter.hovered, wayOf(event));
+  else if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (event.shiftKey && HOPS[event.key]) scatter.hop(...HOPS[event.key]);
+  else KEYS[event.key](scatter);
   event.preventDefault();
   event.stopPropagation();
 }

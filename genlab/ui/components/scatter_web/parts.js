@@ -101,12 +101,33 @@ function card(scatter, row, at) {
     thumbnail.height = sheet.height;
     paintTile(thumbnail.getContext("2d"), sheet, row, 0, 0, sheet.width, sheet.height);
   }
+  beside(scatter, box, row);
   box.dataset.number = scatter.numbers[row];
   const right = at[0] > scatter.width / 2, below = at[1] > scatter.height / 2;
   box.style.left = right ? "" : `${at[0] + 18}px`;
   box.style.right = right ? `${scatter.width - at[0] + 18}px` : "";
   box.style.top = below ? "" : `${at[1] + 12}px`;
   box.style.bottom = below ? `${scatter.height - at[1] + 12}px` : "";
+}
+
+// While the map travels through time: what the checkpoint nearest to it rebuilds of the same image, and what it is called.
+function beside(scatter, box, row) {
+  const { rebuilt, when } = scatter.data, frame = Math.round(scatter.moment);
+  const canvas = box.querySelector(".rebuilt") || Object.assign(document.createElement("canvas"), { className: "rebuilt" });
+  box.querySelector(".then").hidden = !rebuilt;
+  if (!rebuilt) return canvas.remove();
+  if (box.dataset.number !== String(scatter.numbers[row])) canvas.width = canvas.height = 0; // it was another image
+  box.querySelector("canvas").after(canvas);
+  scatter.rebuilt.want({ address: `${rebuilt}/${when.steps[frame]}`, number: scatter.numbers[row], title: when.titles[frame] });
+}
+
+function showRebuilt(scatter, picture, { number, title }) {
+  const box = scatter.root.querySelector("[data-part=card]"), canvas = box.querySelector(".rebuilt");
+  if (!canvas || box.dataset.number !== String(number)) return;
+  box.querySelector(".then").textContent = picture ? `and as rebuilt after ${title}` : "its reconstruction did not come";
+  Object.assign(canvas, { width: picture?.width ?? 0, height: picture?.height ?? 0 });
+  if (picture) canvas.getContext("2d").drawImage(picture, 0, 0);
+  canvas.dataset.title = picture ? title : ""; // scripts wait for this
 }
 
 // The slider through the checkpoints and the curve of the loss behind it, with its cursor.

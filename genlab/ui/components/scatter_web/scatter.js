@@ -10,10 +10,11 @@ class Scatter {
     [this.canvas, this.overlay] = this.root.querySelectorAll(".ground canvas");
     this.overlay.scatter = this; // a handle for scripts and tests
     Object.assign(this, { data: null, count: 0, at: new Float32Array(0), chosen: new Uint8Array(0), hidden: new Set() });
-    Object.assign(this, { tool: "move", pictures: false, size: 28, marks: [], outline: [], hovered: -1, moment: 0, turn: 0 });
+    Object.assign(this, { tool: "move", pictures: false, size: 28, marks: [], outline: [], hovered: -1, lately: -1, moment: 0, turn: 0 });
     this.view = { x: 0, y: 0, scale: 1 };
     this.loaded = new Map();
     this.history = new History({ read: () => this.standing(), write: standing => this.restore(standing), changed: () => tally(this) });
+    this.rebuilt = new Rebuilt((picture, asked) => showRebuilt(this, picture, asked));
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(this.canvas.parentElement);
     listen(this);
@@ -37,7 +38,7 @@ class Scatter {
     this.axes = data.axes;
     const recoloured = !before || before.colours.title !== data.colours.title;
     if (recoloured) this.hidden.clear();
-    if (!same) { this.chosen = this.given(); this.history.begin(); this.hovered = -1; }
+    if (!same) { this.chosen = this.given(); this.history.begin(); this.hovered = this.lately = -1; }
     else if (recoloured) this.history.accept();
     if (same && before.asked !== data.asked) this.keep(this.given());
     if (before && before.asked !== data.asked) { this.tellPictures(); this.report(); }
@@ -124,7 +125,15 @@ class Scatter {
     const from = this.frames[Math.floor(moment)], to = this.frames[Math.ceil(moment)], share = moment % 1;
     for (let i = 0; i < from.length; i++) this.at[i] = from[i] + (to[i] - from[i]) * share;
     this.cursor(moment);
+    const watched = this.watched();
+    if (watched >= 0) this.hover(watched, this.screen(this.at[2 * watched], this.at[2 * watched + 1]));
     this.repaint();
+  }
+
+  // The point that is followed through time: the one on the card, else the one selected, else the last on the card.
+  watched() {
+    const row = this.hovered >= 0 ? this.hovered : total(this.chosen) === 1 ? this.chosen.indexOf(1) : this.lately;
+    return row >= 0 && this.data.rebuilt && this.shown[row] ? row : -1;
   }
 
   arrive(frame) {
@@ -318,8 +327,24 @@ class Scatter {
   hover(row, at = [0, 0]) {
     if (row === this.hovered && row < 0) return;
     this.hovered = row;
+    if (row >= 0) this.lately = row;
+    else this.rebuilt.want(null);
     card(this, row, at);
     this.repaint("overlay");
+  }
+
+  // To the nearest shown point in a direction from the one on the card, else to the one nearest to the middle; the map
+  // follows where it lies outside.
+  hop(across, up) {
+    const from = this.hovered, { x, y } = this.view;
+    const row = from < 0 ? nearest(this.at, this.shown, x, y, Infinity) : ahead(this.at, this.shown, from, across, up);
+    if (row < 0) return;
+    const place = { x: this.at[2 * row], y: this.at[2 * row + 1] };
+    if (!this.within(place)) {
+      Object.assign(this.view, place);
+      this.moved();
+    }
+    this.hover(row, this.screen(place.x, place.y));
   }
 
   // Between places of the map and CSS pixels of the canvas.
