@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 import genlab
 from genlab.core.shapes import Shape
+from genlab.latent.radii import Hardness, hardness_of
 from genlab.latent.triplets import TripletSettings
 from genlab.ui.explore_controls import weights_of
 from genlab.ui.messages import boundary, plain
@@ -16,13 +18,13 @@ from genlab.ui.navigation import page
 from genlab.ui.remembering import content_of, remembered
 from genlab.ui.state import get_workspace
 from genlab.ui.undo import undoable_row
+from genlab.workspace.radii import Role, margin_of
 
 if TYPE_CHECKING:
-    from genlab.latent.radii import Hardness
     from genlab.ui.explore_pick import Chosen
 
-COUNT = 96  # triplets that are looked at, at least
-KEPT = 64  # shares that are remembered
+COUNT = 48  # triplets that are looked at, at least
+KEPT = 128  # of positives, and of negatives, whose distances are remembered
 
 MEANING = (
     "Semi-hard: the negative is farther from the anchor than the positive, by less than the margin. Easy: by the margin or more, "
@@ -60,11 +62,16 @@ def hardness(run: genlab.Run, chosen: Chosen, settings: TripletSettings, *, seed
 
 
 def _shares(run: genlab.Run, chosen: Chosen, settings: TripletSettings, by: str, seed: int, each: int) -> Hardness:
-    """From memory where it was computed before."""
+    """Distances are asked for where a radius moved alone: those of the other role are as they were."""
     network = get_workspace().runs[by]
-    question = (weights_of(run), weights_of(network), content_of(chosen.images.array), settings, seed, each)
-    count = partial(run.hardness, chosen.images, settings, network, draws=each, seed=seed)
-    return remembered("hardness", question, count, most=KEPT)
+    of = (weights_of(run), weights_of(network), content_of(chosen.images.array), seed, each)
+
+    def apart(role: Role, other: Role) -> np.ndarray:
+        own = tuple((name, value) for name, value in settings.model_dump().items() if not name.startswith(other))
+        ask = partial(run.apart, role, chosen.images, settings, network, draws=each, seed=seed)
+        return remembered("apart", (*of, role, own), ask, most=KEPT)
+
+    return hardness_of(apart("positive", "negative"), apart("negative", "positive"), margin_of(network), network.title)
 
 
 def in_words(found: Hardness) -> str:

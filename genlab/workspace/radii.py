@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 
 from genlab.latent.radii import PROBABILITIES, RADII, Hardness, RadiiSearch, hardness_of, search_radii
-from genlab.nn.inference import through
+from genlab.latent.triplets import sample_triplet_codes
+from genlab.nn.inference import posterior, through
 from genlab.nn.triplet_settings import TripletSettings
 from genlab.workspace.analyse import Analyse, Progress, held_out, some_of
 from genlab.workspace.codes import encode_indices
+from genlab.workspace.inputs import pixels_for
 
-if TYPE_CHECKING:
-    from genlab.workspace.results import Triplets
-
+Role = Literal["positive", "negative"]
+ROLES: tuple[Role, Role] = ("positive", "negative")
 MARGIN = 0.6
 
 
 class SearchesRadii(Analyse):
     """Mix-in of `Run`: the share of semi-hard triplets over radii and probabilities."""
-
-    if TYPE_CHECKING:
-
-        def triplets(
-            self, anchors: Any, settings: TripletSettings | None = None, *, seed: int = 0, draws: int = 1
-        ) -> Triplets:
-            """Positives and negatives sampled around each anchor."""
-            ...
 
     def radii(
         self,
@@ -88,14 +81,43 @@ class SearchesRadii(Analyse):
         (4, 1.0)
         """
         eyes = self._eyes(recogniser, margin)
-        found = self.triplets(anchors, settings, seed=seed, draws=draws)
-        seen = (found.reconstructions, found.positives, found.negatives)
-        anchor, *others = (eyes.vectors(images.array) for images in seen)
-        near, far = (np.linalg.norm(each - np.repeat(anchor, draws, axis=0), axis=1) for each in others)
+        near, far = (self.apart(role, anchors, settings, recogniser, draws=draws, seed=seed) for role in ROLES)
         return hardness_of(near, far, eyes.margin, eyes.name)
+
+    def apart(
+        self,
+        role: Role,
+        anchors: Any,
+        settings: TripletSettings | None = None,
+        recogniser: Any = None,
+        *,
+        draws: int = 64,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """How far the "positive" or "negative" of each of `draws` triplets around each anchor lies from it (A·draws,).
+
+        Those of `hardness`, an anchor's draws together. They depend on the radius and the probability of their own role alone.
+        """
+        self._need("sample triplets", "encodes_normal", "decodes")
+        model: Any = self.model()
+        mean, log_var = posterior(model, pixels_for(model, anchors, self.title))
+        around, size = (np.repeat(np.float64(part), draws, axis=0) for part in (mean, log_var))  # type: ignore[arg-type]
+        values = (settings or TripletSettings()).model_dump()
+        both = sample_triplet_codes(
+            around, size, self.latent_statistics().mean, generator=np.random.default_rng(seed), **values
+        )
+        eyes, codes = self._eyes(recogniser, None), np.concatenate([mean, both[ROLES.index(role)]])
+        anchor, others = np.split(eyes.vectors(through(model, model.decode, codes)), [len(mean)])
+        apart: np.ndarray = np.linalg.norm(others - np.repeat(anchor, draws, axis=0), axis=1)
+        return apart
 
     def _eyes(self, recogniser: Any, margin: float | None) -> _Eyes:
         return _Eyes(self.lab.runs[recogniser] if isinstance(recogniser, str) else recogniser, margin)
+
+
+def margin_of(recogniser: Any) -> float:
+    """The margin that a run which recognises has learned with; 0.6 for None, which compares pixels."""
+    return MARGIN if recogniser is None else float(recogniser.config.parameters.get("margin", MARGIN))
 
 
 class _Eyes:
@@ -103,8 +125,7 @@ class _Eyes:
 
     def __init__(self, recogniser: Any, margin: float | None) -> None:
         self.recogniser = recogniser
-        own = MARGIN if recogniser is None else recogniser.config.parameters.get("margin", MARGIN)
-        self.margin: float = own if margin is None else margin
+        self.margin = margin_of(recogniser) if margin is None else margin
         self.name: str = "their pixels" if recogniser is None else recogniser.title
 
     def vectors(self, images: np.ndarray) -> np.ndarray:
