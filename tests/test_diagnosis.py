@@ -88,6 +88,8 @@ SICK: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, str, str]] = {
     "hinge, so too": ("gan", {**STARVED, "loss": "hinge"}, {}, 500, "saturated discriminator", "critic_learning_rate"),
     "generator too slow for a Wasserstein critic": ("gan", {**STARVED, "loss": "wasserstein", "critic_steps": 3, "learning_rate": 1e-6}, {"epochs": 24}, 500, "saturated discriminator", "critic_learning_rate"),
     "generator a hundred times as fast, little noise": ("gan", {**GAN, "latent_dim": 1, "batch_norm": False, "critic_hidden": 16, "learning_rate": 1e-2, "critic_learning_rate": 1e-4}, {"epochs": 12, "batch_size": 8}, 500, "mode collapse", "learning_rate"),
+    "twenty bells a digit, two hundred digits": ("gmm", {"components": 20}, {}, 200, "overfitting", "pca"),
+    "every image its own box": ("multinomial", {}, {}, 500, "overfitting", "smoothing"),
     "forty images": ("vae", {"hidden": 256, "learning_rate": 3e-3}, FEW, 40, "overfitting", "early_stopping"),
 }  # fmt: skip
 HEALTHY: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
@@ -101,6 +103,7 @@ HEALTHY: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "DCGAN that has only begun": ("dcgan", {"width": 4}, {}, 300),
     "conditional VAE": ("conditional_vae", VAE, {}, 500),
     "Soft-IntroVAE": ("soft_intro_vae", {"hidden": 64, "latent_dim": 8}, {}, 500),
+    "mixture of few principal components": ("gmm", {"pca": 12, "components": 2}, {}, 1000),
     "codes that are moved": ("vq_vae", {**BOOK, "codes": 16}, {"epochs": 8}, 300),
     "CycleGAN": ("cyclegan", {**PAIR, "learning_rate": 1e-3}, {"epochs": 8}, 60),
     "VAE-GAN": ("vae_gan", {"latent_dim": 8, "critic_hidden": 64}, {}, 500),
@@ -393,9 +396,45 @@ def test_looking_leaves_the_noise_and_the_weights_of_training_alone(monkeypatch:
 
 
 def test_fitted_models_have_none() -> None:
-    run = training("naive_bayes", data(60), {}, epochs=3)
+    run = training("gaussian_naive_bayes", data(1000), {}, epochs=3)
     assert told(list(run.events())) == []
-    assert run.doctor.looks == []
+
+
+def test_fits_are_measured_on_held_out_images_in_every_iteration() -> None:
+    run = training("gmm", data(1000), {"components": 2}, epochs=3)
+    finished = [event for event in run.events() if isinstance(event, EpochFinished)]
+    held = run.data.all("validation", torch.device("cpu"))
+    joint = run.model.log_joint(held.images)
+    assert len(finished) == 3
+    assert finished[-1].validation == pytest.approx({
+        "loss": -float(joint[range(100), held.labels].mean()),
+        "log_likelihood": float(joint.logsumexp(1).mean()),
+        "accuracy": float((joint.argmax(1) == held.labels).double().mean()),
+    }, rel=1e-5)  # fmt: skip
+    seen = [event.validation["loss"] for event in finished]
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(("loss", "accuracy", "ill"), [
+    (31.9, 1.0, False), (32.1, 1.0, True), (10.0, 0.78, False), (10.0, 0.74, True), (None, None, False),
+])  # fmt: skip
+def test_a_fit_is_too_close_by_half_a_nat_a_value_or_by_more_wrong_classes_than_chance(
+    loss: float | None, accuracy: float | None, ill: bool
+) -> None:
+    held = {} if loss is None else {"loss": loss, "accuracy": accuracy}
+    look = Look(1, {"loss": 0.0, "accuracy": 1.0}, held, {"held_out": 100.0, "values": 64.0}, 1)
+    found = overfitting([look], {"pca": 50, "components": 20})
+    assert (found is not None) == ill
+    if found is not None:
+        assert found.changes == {"pca": 25}
+        for values, changes in (
+            ({"components": 20}, {"components": 10}),
+            ({"smoothing": 1.0}, {"smoothing": 5.0}),
+            ({}, {}),
+        ):
+            other = overfitting([look], values)
+            assert other is not None
+            assert other.changes == changes
 
 
 class Spoilt(Scripted):

@@ -36,6 +36,10 @@ class Fits(ABC):
         One of the scalars is `loss`, the mean negative log-likelihood in nats an image.
         """
 
+    def validation_step(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The same scalars of held-out images, as far as they have them; none by default."""
+        return {}
+
 
 class Descends(ABC):
     """Learns by gradient descent with one or several players."""

@@ -126,6 +126,14 @@ class GMM(GaussianClasses, Fits):
             if gain < self.p.tolerance:
                 return
 
+    def validation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The same scalars of held-out images, but for the number of components."""
+        z, outside = self.space.project(batch.images)
+        labels, logs = self.labels_of(batch), self.mixture.log_components(z)
+        _, objective = expect(logs, self._class_of_component() == labels[:, None])
+        told = self._scalars(logs, outside, objective, labels)
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in told.items() if name != "components"}
+
     def responsibilities(self, images: Tensor) -> Tensor:
         """p(component | x), (N, groups x components): the E-step, with no label known."""
         return self.mixture.log_components(self.space.project(images)[0]).softmax(1)

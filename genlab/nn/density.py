@@ -86,12 +86,21 @@ class ClassConditional(Model, Scores, Samples, SamplesByLabel, Classifies, Imput
 
     def fit_prior(self, batch: Batch) -> Tensor:
         """Set π_c = N_c / N and return the class of each image, (N,): all 0 where there are no labels."""
-        labels = batch.labels
-        if labels is None or not self.classes:
-            labels = torch.zeros(len(batch.images), dtype=torch.long, device=batch.images.device)
+        labels = self.labels_of(batch)
         counts = torch.bincount(labels, minlength=self.groups).to(self.log_prior)
         self.log_prior.copy_((counts / len(labels)).log())
         return labels
+
+    def labels_of(self, batch: Batch) -> Tensor:
+        """The class of each image, (N,): all 0 where there are no labels."""
+        if batch.labels is None or not self.classes:
+            return torch.zeros(len(batch.images), dtype=torch.long, device=batch.images.device)
+        return batch.labels
+
+    def validation_step(self, batch: Batch) -> dict[str, Tensor]:
+        """`loss` and `accuracy` on held-out images."""
+        told = self.summary(batch.images, self.labels_of(batch))
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in told.items()}
 
     def summary(self, images: Tensor, labels: Tensor) -> dict[str, float]:
         """`loss` (mean −log p(x), nats) and, where there are several classes, `accuracy` on these images."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch, Batches
-from genlab.core.capabilities import DrawsCodes, Samples
+from genlab.core.capabilities import DrawsCodes, Fits, Samples
 from genlab.core.events import Diagnosed
 from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed
@@ -35,7 +35,7 @@ class Doctor:
 
     def __init__(self, model: Model, data: Batches, settings: TrainingSettings, device: torch.device) -> None:
         self.model, self.data, self.settings, self.device = model, data, settings, device
-        self.values = {**settings.model_dump(), **model.parameters_used.model_dump()}
+        self.values = {**settings.model_dump(exclude=idle(model)), **model.parameters_used.model_dump()}
         self.every = looks_apart(data.count("train"), settings.epochs)
         self.looks: list[Look] = []
         self.present: dict[str, int] = {}  # disease -> epochs in a row without a sign of it
@@ -69,7 +69,12 @@ class Doctor:
             yield self.untold.pop(0)
 
     def _measure(self, game: bool) -> dict[str, float]:
-        """How the latent space is used, and how far apart samples of a game's generator lie, on a few images."""
+        """How the latent space is used, and how far apart samples of a game's generator lie, on a few images.
+
+        Of a model that is fitted: how many images are held out, and the values of an image.
+        """
+        if isinstance(self.model, Fits):
+            return {"held_out": float(self.data.count("validation")), "values": float(self.model.shape.values)}
         encodes, samples = isinstance(self.model, DrawsCodes), game and isinstance(self.model, Samples)
         if not encodes and not samples:
             return {}
@@ -107,6 +112,11 @@ class Doctor:
         self.looks = [Look(**look) for look in state.get("looks", ())]
         self.present = dict(state.get("present", {}))
         self.untold = [Diagnosed(**event) for event in state.get("untold", ())]
+
+
+def idle(model: Model) -> set[str]:
+    """Settings that do nothing for a model, and that no remedy should name."""
+    return {"early_stopping", "augmentation"} if isinstance(model, Fits) else set()
 
 
 def looks_apart(images: int, epochs: int) -> int:

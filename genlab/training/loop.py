@@ -96,17 +96,20 @@ class Training:
         yield Finished(step=self.step, epoch=self.epoch, seconds=self.seconds, reason=reason)
 
     def _fit(self, model: Fits) -> Iterator[Event]:
+        yield from self.doctor.tell()
         batch = self.data.all("train", self.device)
         began = time.perf_counter()
         iterations = self.settings.epochs
         for scalars in model.fit(batch, iterations=iterations, start=self.step):
-            took, began = time.perf_counter() - began, time.perf_counter()
+            took = time.perf_counter() - began
             self._refuse_not_finite(scalars)
             self.step += 1
             self.epoch += 1
             self.seconds += took
             yield self._progress(scalars, len(batch.images) / max(took, 1e-9), took)
-            yield EpochFinished(step=self.step, epoch=self.epoch, scalars=scalars, seconds=self.seconds)
+            yield self._finish_epoch(model, scalars)
+            yield from self.doctor.tell()
+            began = time.perf_counter()
 
     def _descend(self, model: Descends) -> Iterator[Event | None]:
         yield from self.doctor.tell()  # what a stop between an epoch's end and its diagnosis left
@@ -130,7 +133,10 @@ class Training:
                 began, since = time.perf_counter(), self.step
                 yield self._progress(means, count * self.settings.batch_size / max(took, 1e-9), took / count)
             self.seconds += time.perf_counter() - began
-            yield self._finish_epoch(model)
+            means, self.whole = self.whole.means(), Tally()
+            self._refuse_not_finite(means)
+            self.epoch += 1
+            yield self._finish_epoch(model, means)
             yield from self.doctor.tell()
 
     def _take_step(self, model: Descends, batch: Batch, where: Step, minimise: Minimiser) -> None:
@@ -155,10 +161,7 @@ class Training:
         self.whole.add_all(recent)
         return means
 
-    def _finish_epoch(self, model: Descends) -> EpochFinished:
-        means, self.whole = self.whole.means(), Tally()
-        self._refuse_not_finite(means)
-        self.epoch += 1
+    def _finish_epoch(self, model: Descends | Fits, means: Mapping[str, float]) -> EpochFinished:
         validation = self.validate(model)
         if "loss" in validation:
             self.waited = 0 if validation["loss"] < self.lowest else self.waited + 1
@@ -172,12 +175,13 @@ class Training:
             seconds=self.seconds,
         )
 
-    def validate(self, model: Descends) -> dict[str, float]:
-        """Mean validation scalars over the held-out images, with noise of their own."""
-        tally = Tally()
+    def validate(self, model: Descends | Fits) -> dict[str, float]:
+        """Mean validation scalars over the held-out images, with noise of their own; a fit takes them all at once."""
+        tally, count = Tally(), self.data.count("validation")
+        size = max(1, count) if isinstance(model, Fits) else self.settings.batch_size
         self.model.eval()
         with aside(derived_seed(self.settings.seed, 2)), torch.no_grad():
-            for batch in self.data.in_order("validation", self.settings.batch_size, self.device):
+            for batch in self.data.in_order("validation", size, self.device):
                 scalars = model.validation_step(batch)
                 if not scalars:
                     break
