@@ -36,6 +36,7 @@ from genlab.studies import (
     Study,
     Table,
     ava_learning_rates,
+    ava_rankings,
     find_study,
     studies,
     vae_gan_batchnorm,
@@ -453,25 +454,26 @@ def test_the_paired_test_is_students() -> None:
     better, pole = (0.5, 0.7, 0.6), (0.4, 0.5, 0.55)
     results = [balance_result("ava5", rate, 0, value) for rate, value in zip(rates, better, strict=True)]
     results += [balance_result("gan", rate, 0, value) for rate, value in zip(rates, pole, strict=True)]
-    difference, p = ava_learning_rates.paired(results, rates, "ava5", "gan")
+    found = next(each for each in ava_rankings.tested(results, rates) if each.claim.kind == "mean")
     gaps = [0.1, 0.2, 0.05]
     mean = sum(gaps) / 3
     t = mean / math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / 2 / 3)
-    assert difference == pytest.approx(mean)
+    assert found.claim == ("mean", "ava5", True, "gan")
+    assert list(found.apart.values()) == pytest.approx(gaps)
     # with two degrees of freedom Student's distribution has a closed form
-    assert p == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert found.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
 
 
 def test_printed_values_stand_at_their_rates() -> None:
-    printed = ava_learning_rates.PRINTED
-    assert all(len(values) == len(ava_learning_rates.RATES) == 19 for values in printed.values())
+    printed = ava_rankings.PRINTED
+    assert all(len(values) == len(ava_rankings.RATES) == 19 for values in printed.values())
     assert printed["ava4"][1] == 0.0594  # γ = 0.9
     assert printed["gan"][14] == 0.1628  # γ = 0.05
     means = {model: round(sum(values) / 19, 4) for model, values in printed.items()}
     assert means["ava5"] == 0.2096  # the paper's own table 3
     assert means["vae"] == 0.1207
     results = [balance_result("vae", 1.0, seed, 0.0583 + 0.01 * seed) for seed in (0, 2)]
-    assert ava_learning_rates.differences(results, (1.0,)) == [pytest.approx(0.01)]
+    assert ava_rankings.differences(results, (1.0,), "vae") == [pytest.approx(0.01)]
 
 
 def test_what_a_study_computes_itself_is_kept_and_not_computed_again(lab: genlab.Workspace) -> None:
@@ -515,6 +517,6 @@ def test_the_authors_grid_is_trained_side_by_side_and_compared_with_simple_pictu
     baselines, *cells = running.results()
     images = running.images.tensor(range(36)).numpy()
     assert baselines.numbers["white"] == pytest.approx(genlab_metrics.balance_metric(np.ones((1, 1, 8, 8)), images))
-    assert len(cells) == 2 * 2 * 3
+    assert len(cells) == 2 * 2 * ava_learning_rates.SEEDS
     assert len({cell.numbers["bm"] for cell in cells}) == len(cells)  # seeds differ
     assert all(0 < cell.numbers["bm"] < 0.25 for cell in cells)

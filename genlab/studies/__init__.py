@@ -1,6 +1,7 @@
 """The papers' experiments as data: adding one is adding a file here."""
 
 from genlab.studies.study import (
+    Bars,
     Cell,
     Chart,
     Cloud,
@@ -16,6 +17,7 @@ from genlab.studies.study import (
 )
 
 __all__ = [
+    "Bars",
     "Cell",
     "Chart",
     "Cloud",

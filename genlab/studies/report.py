@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genlab.figures.palette import colour
-from genlab.studies.study import Chart, Cloud, Entry, HeatMap, Report, Study, Table
+from genlab.figures.palette import NEUTRAL, colour
+from genlab.studies.study import Bars, Chart, Cloud, Entry, HeatMap, Report, Study, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +31,14 @@ figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto;background:#fff;bor
 def write_report(folder: Path, study: Study, report: Report, made: str) -> Path:
     """Write `report.md` with its charts and `report.html` into a folder; `made` says of what. Returns the HTML file.
 
-    Runs are linked to their directories, two folders up under `runs/`.
+    Runs are linked to their directories, two folders up under `runs/`; numbers without runs to `study.json` beside it.
     """
-    charts = [*map(svg, report.charts), *map(map_svg, report.maps), *map(cloud_svg, report.clouds)]
+    charts = [
+        *map(svg, report.charts),
+        *map(bars_svg, report.bars),
+        *map(map_svg, report.maps),
+        *map(cloud_svg, report.clouds),
+    ]
     for place, drawn in enumerate(charts, 1):
         (folder / f"chart-{place}.svg").write_text(drawn, encoding="utf-8")
     for place, picture in enumerate(report.pictures, 1):
@@ -77,6 +82,36 @@ def svg(chart: Chart) -> str:
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize="small")
+    return _drawn(figure)
+
+
+def bars_svg(bars: Bars) -> str:
+    """Bars as SVG text: what was measured with whiskers of ± one standard deviation, beside it what was printed, in grey."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes, places = figure.add_subplot(), range(len(bars.names))
+    for side, heights, ink, name in (
+        (-0.2, bars.measured, colour(0), "measured"),
+        (0.2, bars.printed, NEUTRAL, "printed"),
+    ):
+        axes.bar([place + side for place in places], heights, width=0.38, color=ink, label=name)
+    axes.errorbar(
+        [place - 0.2 for place in places],
+        bars.measured,
+        bars.spread,
+        fmt="none",
+        ecolor="black",
+        capsize=3,
+        linewidth=1,
+    )
+    axes.set_xticks(places, bars.names)
+    axes.set(title=bars.title, ylabel=bars.y_label)
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False, fontsize="small", ncols=2)
     return _drawn(figure)
 
 
@@ -139,8 +174,8 @@ def _drawn(figure: Figure) -> str:
     return drawn[drawn.index("<svg") :]
 
 
-def _charts(report: Report) -> list[Chart | HeatMap | Cloud]:
-    return [*report.charts, *report.maps, *report.clouds]
+def _charts(report: Report) -> list[Chart | Bars | HeatMap | Cloud]:
+    return [*report.charts, *report.bars, *report.maps, *report.clouds]
 
 
 def _markdown(study: Study, report: Report, made: str) -> str:
@@ -160,6 +195,8 @@ def _markdown(study: Study, report: Report, made: str) -> str:
 
 
 def _linked(entry: Entry) -> str:
+    if entry.kept:
+        return f'[{entry.text}](study.json "{entry.kept}")'
     links = (f"[{'·' if place else entry.text}](../../runs/{run})" for place, run in enumerate(entry.runs))
     return " ".join(links) or entry.text
 
@@ -190,7 +227,12 @@ def _table(table: Table) -> str:
             f'<a href="../../runs/{html.escape(run)}/config.json" title="{html.escape(run)}">{"·" if place else html.escape(entry.text)}</a>'
             for place, run in enumerate(entry.runs)
         )
-        return f"<td>{runs or html.escape(entry.text)}</td>"
+        kept = (
+            f'<a href="study.json" title="{html.escape(entry.kept)}">{html.escape(entry.text)}</a>'
+            if entry.kept
+            else ""
+        )
+        return f"<td>{runs or kept or html.escape(entry.text)}</td>"
 
     head = "".join(f"<th>{html.escape(name)}</th>" for name in table.head)
     rows = "".join(f"<tr>{''.join(map(field, row))}</tr>" for row in table.rows)

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from genlab.core.errors import UnknownNameError
@@ -53,10 +54,14 @@ class Result(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One field of a table: what it says, and the runs that it was computed from."""
+    """One field of a table: what it says, and the runs that it was computed from.
+
+    Of a number that comes from cells without runs, `kept` says which they are in the study's file of numbers.
+    """
 
     text: str
     runs: tuple[str, ...] = ()
+    kept: str = ""
 
 
 class Table(NamedTuple):
@@ -87,6 +92,18 @@ class Chart(NamedTuple):
     lines: tuple[Line, ...]
     caption: str = ""
     log_x: bool = False
+
+
+class Bars(NamedTuple):
+    """One measured number of each of `names`, ± `spread` where that is not NaN, beside the printed one."""
+
+    title: str
+    y_label: str
+    names: Sequence[str]
+    measured: Sequence[float]
+    spread: Sequence[float]
+    printed: Sequence[float]
+    caption: str = ""
 
 
 class HeatMap(NamedTuple):
@@ -120,7 +137,7 @@ class Picture(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a study found: sentences that a reader may quote, then tables, charts, heat maps, clouds and pictures."""
+    """What a study found: sentences that a reader may quote, then tables, charts, bars, heat maps, clouds and pictures."""
 
     findings: tuple[str, ...]
     tables: tuple[Table, ...]
@@ -128,6 +145,7 @@ class Report(NamedTuple):
     pictures: tuple[Picture, ...] = ()
     maps: tuple[HeatMap, ...] = ()
     clouds: tuple[Cloud, ...] = ()
+    bars: tuple[Bars, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +154,7 @@ class Study:
     plain numbers of a finished run, and `conclude(results, open_run)` compares them with what was printed, where
     `open_run(id)` gives a run to draw from. On a page and in a notebook such a run is a `genlab.Run`. Cells without a
     model are computed together by `compute(images, cells)`, which yields them with their numbers as they are done.
+    Where a run's failing is a result, `measure_failed(run)` gives its numbers; without them a cell is tried again.
     """
 
     name: str
@@ -148,6 +167,7 @@ class Study:
     conclude: Callable[[Sequence[Result], Callable[[str], Any]], Report]
     compute: Callable[[Any, Sequence[Cell]], Iterator[tuple[Cell, dict[str, Any]]]] | None = None
     departures: tuple[str, ...] = field(default=())
+    measure_failed: Callable[[Any], dict[str, Any] | None] | None = None
 
 
 @cache
@@ -199,11 +219,28 @@ def p_value(differences: Sequence[float]) -> float:
     return float(ttest_1samp(differences, 0).pvalue)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p adjusted for all of them being looked at, by Holm's method: the chance that any is that small if none holds.
+    What is NaN was not tested, and stays so.
+
+    >>> holm([0.01, 0.04, 0.03]), holm([0.02, math.nan])
+    ([0.03, 0.06, 0.06], [0.02, nan])
+    """
+    tested = sorted(p for p in p_values if not math.isnan(p))
+    steps = accumulate(((len(tested) - rank) * p for rank, p in enumerate(tested)), max)
+    adjusted = {p: min(1.0, step) for p, step in zip(tested, steps, strict=True)}
+    return [adjusted.get(p, math.nan) for p in p_values]
+
+
 def mean_entry(results: Sequence[Result], number: Callable[[Result], float], form: str = ".4g") -> Entry:
-    """Mean ± standard deviation of one number over results (seeds), linked to their runs; a dash where there are none."""
+    """Mean ± standard deviation of one number over results (seeds), linked to their runs; a dash where there are none.
+
+    Of cells without runs it names each one's key and number.
+    """
     mean, deviation = spread([number(result) for result in results])
     if math.isnan(mean):
         return Entry("–")
     apart = f"{deviation:.0f}" if deviation >= 100 else f"{deviation:.2g}"
     text = f"{mean:{form}}" if math.isnan(deviation) else f"{mean:{form}} ± {apart}"
-    return Entry(text, tuple(result.run for result in results if result.run))
+    kept = "; ".join(f"{result.cell.key}: {number(result):{form}}" for result in results if not result.run)
+    return Entry(text, tuple(result.run for result in results if result.run), kept)

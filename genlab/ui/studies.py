@@ -15,7 +15,7 @@ from genlab.workspace.progress import duration
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from genlab.studies import Chart, Cloud, Entry, HeatMap, Report, Table
+    from genlab.studies import Bars, Chart, Cloud, Entry, HeatMap, Report, Table
     from genlab.workspace.studies import StudyRun
 
 SECONDS = 2.0
@@ -92,6 +92,9 @@ def show_report(running: StudyRun) -> None:
     for place, chart in enumerate(report.charts):
         st.markdown(f"#### {plain(chart.title)}")
         show_figure(chart_figure(chart), chart.caption, key=f"study-{place}")
+    for place, bars in enumerate(report.bars):
+        st.markdown(f"#### {plain(bars.title)}")
+        show_figure(bars_figure(bars), bars.caption, key=f"study-bars-{place}")
     for place, heat in enumerate(report.maps):
         st.markdown(f"#### {plain(heat.title)}")
         show_figure(heat_figure(heat), heat.caption, key=f"study-map-{place}")
@@ -109,12 +112,22 @@ def _table(table: Table) -> None:
     st.markdown(f"#### {plain(table.title)}")
     rows = [table.head, tuple("---" for _ in table.head), *(tuple(map(_linked, row)) for row in table.rows)]
     st.markdown("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    st.caption(f"{plain(table.caption)} A number leads to its runs.".strip())
+    entries = [entry for row in table.rows for entry in row]
+    ways = (
+        (any(entry.runs for entry in entries), "A number leads to its runs."),
+        (
+            any(entry.kept for entry in entries),
+            "A number leads to the files below; pointed at, it says what it comes from.",
+        ),
+    )
+    st.caption(" ".join([plain(table.caption), *(sentence for there, sentence in ways if there)]))
 
 
 def _linked(entry: Entry) -> str:
-    """A number as a link: to its run, or to the comparison of its runs; no line breaks within a number."""
+    """A number as a link: to its run, to the comparison of its runs, or to the files; no line breaks within a number."""
     text = plain(entry.text).replace(" ± ", f"{FIRM}±{FIRM}").replace(" = ", f"{FIRM}={FIRM}")
+    if entry.kept:
+        return f'[{text}](#files "{entry.kept}")'
     if not entry.runs:
         return text
     if len(entry.runs) == 1:
@@ -139,6 +152,18 @@ def chart_figure(chart: Chart) -> Figure:
         )
     figure.update_xaxes(type="log" if chart.log_x else "linear")
     return styled(figure, x=chart.x_label, y=chart.y_label)
+
+
+def bars_figure(bars: Bars) -> Figure:
+    """A study's bars in the look of all others: measured with whiskers of one standard deviation, printed in grey."""
+    from plotly.graph_objects import Bar, Figure
+
+    from genlab.figures.palette import NEUTRAL, colour, styled
+
+    names, whiskers = list(bars.names), {"type": "data", "array": list(bars.spread)}
+    measured = Bar(x=names, y=list(bars.measured), name="measured", marker={"color": colour(0)}, error_y=whiskers)
+    printed = Bar(x=names, y=list(bars.printed), name="printed", marker={"color": NEUTRAL})
+    return styled(Figure([measured, printed]), y=bars.y_label, height=280)
 
 
 def heat_figure(heat: HeatMap) -> Figure:
@@ -174,6 +199,7 @@ def _pictures(report: Report) -> None:
 
 
 def _takeaways(running: StudyRun) -> None:
+    st.markdown("#### Files")
     with st.container(horizontal=True):
         for file, label, kind in (("report.html", "Report (HTML)", "text/html"), ("report.md", "Report (Markdown)", "text/markdown"),
                                   ("study.json", "Numbers (JSON)", "application/json")):  # fmt: skip

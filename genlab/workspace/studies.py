@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from genlab.workspace.workspace import Workspace
 
 LOOK = 0.1  # seconds between two looks at the runs
+WRITE = 2.0  # seconds between two times that computed cells are written
 
 
 class Progress(NamedTuple):
@@ -79,12 +80,8 @@ class StudyRun:
 
     def _train(self, jobs: int, progress: Callable[[Progress], None]) -> None:
         waiting = self._missing()
-        ours = [cell for cell in waiting if not cell.model]
+        self._compute([cell for cell in waiting if not cell.model], progress)
         waiting = [cell for cell in waiting if cell.model]
-        if ours and self.study.compute:
-            for cell, numbers in self.study.compute(self.images, ours):
-                self._keep(cell, {"run": "", "numbers": numbers})
-                progress(self.progress())
         executor = LocalExecutor(jobs)
         running: list[tuple[Cell, Run]] = []
         failed = set[str]()
@@ -104,6 +101,21 @@ class StudyRun:
             progress(Progress(done, len(failed), len(running), len(self.cells), self._seconds_left(done, len(failed))))
             if running:
                 time.sleep(LOOK)
+
+    def _compute(self, cells: list[Cell], progress: Callable[[Progress], None]) -> None:
+        """Have the study compute its own cells, of which there may be many: they are written once in `WRITE` seconds."""
+        if not cells or not self.study.compute:
+            return
+        before, written = len(self.results()), time.monotonic()
+        try:
+            for done, (cell, numbers) in enumerate(self.study.compute(self.images, cells), before + 1):
+                self._note(cell, {"run": "", "numbers": numbers})
+                if time.monotonic() > written + WRITE:
+                    self._write()
+                    written = time.monotonic()
+                progress(Progress(done, 0, 0, len(self.cells), self._seconds_left(done, 0)))
+        finally:
+            self._write()
 
     def _missing(self) -> list[Cell]:
         """The cells without numbers and, for those that build on it, a cell whose run is gone."""
@@ -198,10 +210,13 @@ class StudyRun:
         return run
 
     def _take(self, cell: Cell, run: Run) -> bool:
-        """Measure a run that has ended; whether it had finished."""
-        if run.status != "finished":
+        """Measure a run that has ended; whether it gave numbers."""
+        ways = {"finished": self.study.measure, "failed": self.study.measure_failed}
+        measure = ways.get(run.status)
+        numbers = measure(run) if measure else None
+        if numbers is None:
             return False
-        self._keep(cell, {"run": run.id, "numbers": self.study.measure(run)})
+        self._keep(cell, {"run": run.id, "numbers": numbers})
         return True
 
     @property
@@ -223,8 +238,11 @@ class StudyRun:
         return known if known.get("plan") == self._plan(cell) else {}
 
     def _keep(self, cell: Cell, known: dict[str, Any]) -> None:
-        self._record["cells"][cell.key] = {"plan": self._plan(cell), **known}
+        self._note(cell, known)
         self._write()
+
+    def _note(self, cell: Cell, known: dict[str, Any]) -> None:
+        self._record["cells"][cell.key] = {"plan": self._plan(cell), **known}
 
     def _plan(self, cell: Cell) -> dict[str, Any]:
         """All that a cell's numbers follow from, and what the cells it builds on follow from."""
