@@ -476,6 +476,33 @@ def test_the_image_on_the_card_is_rebuilt_by_the_checkpoint_under_the_slider(lab
     assert card.locator("canvas").count() == 1
 
 
+def test_a_picture_of_ones_own_goes_with_its_point_through_time(lab: Laboratory, visit: Callable) -> None:
+    run = traveller(genlab.Workspace(lab.home))
+    projection = run.project("pca", limit=LIMIT)
+    tab = visit(run=run.id, time="true")
+    file = io.BytesIO()
+    Images(run.images.images[projection.indices[0]]).picture().save(file, "PNG")
+    drop(tab, "one.png", file.getvalue())
+    eventually(lambda: inside_of(tab, "map.marks.length") == 1, "the picture stands on the map")
+    stood = []
+    for frame in (2, 1, 0):
+        stood.append(inside_of(tab, "[map.marks[0].x, map.marks[0].y]"))
+        np.testing.assert_allclose(stood[-1], spread(tab)[0], atol=1e-3)
+        assert inside_of(tab, "map.moment") == frame
+        tab.locator("[data-part=when]").focus()
+        tab.keyboard.press("ArrowLeft")
+    tab.locator(GROUND).press("Control+z")
+    np.testing.assert_allclose(inside_of(tab, "[map.marks[0].x, map.marks[0].y]"), stood[1], atol=1e-6)
+    assert np.abs(np.subtract(stood[0], stood[1])).max() > 0.01
+
+
+def test_a_map_that_cannot_travel_says_why(visit: Callable) -> None:
+    tab = visit(time="true")
+    tab.get_by_text("this run keeps a single checkpoint").wait_for()
+    assert tab.locator(".st-key-time input").is_disabled()
+    assert not tab.get_by_text("as it was after epoch").count()
+
+
 def test_points_glide_through_the_checkpoints(lab: Laboratory, visit: Callable) -> None:
     run = traveller(genlab.Workspace(lab.home))
     history = run.history(run.project("pca", limit=LIMIT))

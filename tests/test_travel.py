@@ -12,7 +12,7 @@ import genlab
 from genlab.core.errors import BadInputError
 from genlab.runs.checkpoints import save_checkpoint
 from genlab.runs.directory import RunDirectory
-from genlab.ui.explore_time import moments_of
+from genlab.ui.explore_time import moments_of, what_lacks
 
 STEPS = {10: 1, 20: 2, 30: 3}
 
@@ -74,9 +74,32 @@ def test_what_only_turned_stays_where_it_was(run: genlab.Run) -> None:
     assert np.linalg.norm(history.frames[1] - history.frames[2]) <= further
 
 
+def test_further_images_go_the_way_of_those_on_the_map(run: genlab.Run) -> None:
+    projection = run.project("pca", limit=200)
+    history = run.history(projection)
+    images = run.images.images
+    again = run.places_through(history, images[projection.indices[:5]])
+    assert again.shape == (3, 5, 2)
+    np.testing.assert_allclose(again, history.frames[:, :5], atol=1e-4)
+    others = np.setdiff1d(np.arange(run.images.count), projection.indices)[:4]
+    found = run.places_through(history, images[others])
+    np.testing.assert_allclose(found[2], run.place(projection, images[others]), atol=1e-4)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)  # the latent space only turned
+    assert np.abs(found[1] - found[2]).max() > 0.01
+
+
 def test_only_axes_can_stay(run: genlab.Run) -> None:
     with pytest.raises(BadInputError, match="laid out by tsne"):
         run.history(run.project("tsne", limit=50))
+
+
+def test_what_cannot_travel_is_said_with_what_to_do(run: genlab.Run) -> None:
+    flat = run.project("pca", limit=50)
+    assert what_lacks(flat, False, 3) == ""
+    assert "Train one of your own" in what_lacks(flat, False, 1)
+    assert "Choose PCA" in what_lacks(run.project("tsne", limit=50), False, 3)
+    assert "choose 2-D axes" in what_lacks(run.project("pca", dimensions=3, limit=50), False, 3)
+    assert "switch the chart off" in what_lacks(flat, True, 3)
 
 
 def test_moments_name_their_epochs_and_carry_the_loss() -> None:

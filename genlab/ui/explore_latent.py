@@ -17,10 +17,11 @@ from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, weights_of
 from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
 from genlab.ui.explore_projection import METHODS, projected, sheet_of
-from genlab.ui.explore_time import journey, moments, show_moment
+from genlab.ui.explore_time import journey, marks_through, moments, show_moment
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_caption, show_figure
 from genlab.ui.remembering import content_of, remembered
+from genlab.ui.routes import rebuilt_address
 from genlab.ui.undo import undoable, undoable_row
 
 if TYPE_CHECKING:
@@ -30,8 +31,16 @@ if TYPE_CHECKING:
 
 MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
 MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
-SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
 LONGEST_IN_ADDRESS = 1500  # characters of a selection: about 8,000 points
+SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
+KEYS = (
+    "Arrow keys move it, plus and minus zoom; Shift with an arrow key steps to the next image that way, Enter selects it "
+    "(with Ctrl also, with Alt no longer), Escape selects nothing."
+)
+WATCHED = (
+    " The card of the image you point at, selected, or pointed at last shows what each checkpoint rebuilds of it, while you "
+    "pull the slider too."
+)
 SMALLEST_PICTURE, LARGEST_PICTURE = 12, 96  # pixels on the map
 PLAIN, LABEL, DENSITY = "nothing", "class", "density on the map (log10)"
 ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
@@ -76,7 +85,7 @@ def _explore(run: genlab.Run, projection: Projection, split: str) -> None:
                 name = str(st.selectbox("Colour by", _colourings(run, projection), key="colour", bind="query-params"))
                 own = newcomers(run, projection)
                 charted = flat and st.toggle("As a Plotly chart", key="plotly", bind="query-params")
-            history = None if charted else journey(run, projection)
+            history = journey(run, projection, charted=charted)
         caption = (
             f"{METHODS[projection.method]} of the codes (posterior means) of {len(projection.points)} {SPLITS[split]} "
             f"of {run.images.title}, encoded by “{run.title}”{_share(projection)}; coloured by {name}."
@@ -111,10 +120,11 @@ def _map(
         numbers=indices,
         axes=projection.axes,
         colouring=_colouring(run, projection, name),
-        label=f"Map of {len(indices)} images. Arrow keys move it, plus and minus zoom, Escape selects nothing.",
+        label=f"Map of {len(indices)} images. {KEYS}",
         sheet=lambda: sheet_of(images, indices),
-        marks=[] if history else [newcomer.mark() for newcomer in own],
+        marks=marks_through(run, history, own),
         moments=when,
+        rebuilt=rebuilt_address(run) if history else "",
         chosen=st.query_params.get("chosen", ""),
         pictures=_size_in_address(),
         asked=st.session_state.get("map-asked", 0),
@@ -122,7 +132,9 @@ def _map(
     )
     st.caption(
         ":material/touch_app: Drag to move, click on a point, drag with Shift to catch many; after a click the wheel "
-        "zooms. Drop a picture of your own to see where it belongs."
+        "zooms. With the keyboard, Shift and an arrow key step from image to image, and Enter selects. Drop a picture of your "
+        "own to see where it belongs."
+        f"{WATCHED if when else ''}"
     )
     show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name, own)))
     keep_in_address("chosen", touched.text if len(touched.text) <= LONGEST_IN_ADDRESS else "")

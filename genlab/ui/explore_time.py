@@ -11,24 +11,29 @@ import streamlit as st
 
 import genlab
 from genlab.figures.images import Images
-from genlab.ui.components.scatter import Moments
+from genlab.ui.components.scatter import Mark, Moments
 from genlab.ui.explore_controls import keep_in_address, weights_of
 from genlab.ui.messages import guarded
 from genlab.ui.pictures import show_images
 from genlab.ui.remembering import content_of, remembered
 
 if TYPE_CHECKING:
+    from genlab.ui.explore_newcomer import Newcomer
     from genlab.workspace.results import History, Projection
 
 SAMPLES = 24
 REBUILT = 8
 
 
-def journey(run: genlab.Run, projection: Projection) -> History | None:
-    """The places of the points at every checkpoint, where the person asks for them and there are several."""
-    if projection.pca is None or projection.points.shape[1] != 2 or len(run.steps()) < 2:
-        return None
-    if not st.toggle("Through time", key="time", bind="query-params", help="The map at each checkpoint of the run."):
+def journey(run: genlab.Run, projection: Projection, *, charted: bool) -> History | None:
+    """The places of the points at every checkpoint, where the person asks for them; it says why where there are none."""
+    lacking = what_lacks(projection, charted, len(run.steps()))
+    asked = st.toggle(
+        "Through time", key="time", bind="query-params", disabled=bool(lacking), help="The map at each checkpoint of the run."
+    )  # fmt: skip
+    if lacking:
+        st.caption(f":material/history_toggle_off: {lacking}")
+    if lacking or not asked:
         return None
 
     def travel() -> History:
@@ -38,6 +43,34 @@ def journey(run: genlab.Run, projection: Projection) -> History | None:
         return found
 
     return remembered("journeys", (weights_of(run), content_of(projection.indices)), travel)
+
+
+def what_lacks(projection: Projection, charted: bool, checkpoints: int) -> str:
+    """Why a map cannot travel through time, and what to do; "" where it can."""
+    if checkpoints < 2:
+        return (
+            "No time travel: this run keeps a single checkpoint. Train one of your own for two epochs or more; it keeps "
+            "checkpoints on the way."
+        )
+    if projection.pca is None:
+        return (
+            "No time travel: only PCA has axes that stay from checkpoint to checkpoint. Choose PCA as the projection."
+        )
+    if projection.points.shape[1] != 2:
+        return "No time travel in three dimensions: choose 2-D axes."
+    return "No time travel on a Plotly chart: switch the chart off." if charted else ""
+
+
+def marks_through(run: genlab.Run, history: History | None, own: Sequence[Newcomer]) -> list[Mark]:
+    """The person's own pictures on the map, with their places by the encoder of each checkpoint where it travels."""
+    marks = [newcomer.mark() for newcomer in own]
+    if history is None or not own:
+        return marks
+    images = np.concatenate([newcomer.picture.image.array for newcomer in own])
+    asked = (weights_of(run), content_of(history.frames), content_of(images))
+    places = remembered("own-journeys", asked, lambda: run.places_through(history, images))
+    ways = places.swapaxes(0, 1).tolist()
+    return [mark._replace(way=tuple(map(tuple, way))) for mark, way in zip(marks, ways, strict=True)]
 
 
 def moments_of(steps: np.ndarray, epochs: np.ndarray, scalars: Sequence[Mapping[str, float]], at: int) -> Moments:

@@ -111,11 +111,15 @@ class LatentPlane:
 
 @dataclass(frozen=True)
 class History:
-    """The points of a projection at each of K checkpoints: `frames` (K, N, 2 or 3), and their `steps` and `epochs` (K,)."""
+    """The points of a projection at each of K checkpoints: `frames` (K, N, 2 or 3), and their `steps` and `epochs` (K,).
+
+    A code of a checkpoint with a 1 behind it, times its matrix of `ways` (K, D + 1, 2 or 3), is its place.
+    """
 
     frames: np.ndarray
     steps: np.ndarray
     epochs: np.ndarray
+    ways: np.ndarray
 
 
 @dataclass(frozen=True)

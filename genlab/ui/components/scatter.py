@@ -43,12 +43,16 @@ class Colouring(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A place of its own on the map: its name, where it lies, and the address of its picture ("" for a ring)."""
+    """A place of its own on the map: its name, where it lies, and the address of its picture ("" for a ring).
+
+    `way` are its places at each of the moments, where it has others there.
+    """
 
     name: str
     x: float
     y: float
     picture: str = ""
+    way: tuple[tuple[float, float], ...] = ()
 
 
 class Sheet(NamedTuple):

@@ -94,6 +94,7 @@ class Scatter {
   settle(same) {
     const last = this.frames.length - 1;
     this.moment = this.data.when ? Math.min(this.data.when.at, last) : last;
+    this.placeMarks();
     const target = this.frames[this.moment], still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (!same || still || this.at.length !== target.length) {
       this.at = target.slice();
@@ -125,6 +126,7 @@ class Scatter {
     const from = this.frames[Math.floor(moment)], to = this.frames[Math.ceil(moment)], share = moment % 1;
     for (let i = 0; i < from.length; i++) this.at[i] = from[i] + (to[i] - from[i]) * share;
     this.cursor(moment);
+    this.placeMarks();
     const watched = this.watched();
     if (watched >= 0) this.hover(watched, this.screen(this.at[2 * watched], this.at[2 * watched + 1]));
     this.repaint();
@@ -215,6 +217,17 @@ class Scatter {
       if (image) image.onload = () => this.repaint("overlay");
       return { ...mark, image };
     });
+    this.placeMarks();
+  }
+
+  // Marks with a way of their own stand where they lay at the moment.
+  placeMarks() {
+    const from = Math.floor(this.moment), share = this.moment - from;
+    for (const mark of this.marks) {
+      if (mark.way.length <= from) continue;
+      const [start, end] = [mark.way[from], mark.way[Math.min(from + 1, mark.way.length - 1)]];
+      [mark.x, mark.y] = start.map((value, axis) => value + (end[axis] - value) * share);
+    }
   }
 
   within({ x, y }) {
@@ -381,7 +394,7 @@ class Scatter {
   }
 
   // The view that shows all points and marks: one unit is as long across as upwards.
-  fitting(points, marks = this.data.marks) {
+  fitting(points, marks = this.marks) {
     let [left, right, bottom, top] = bounds(points);
     for (const { x, y } of marks) { left = Math.min(left, x); right = Math.max(right, x); bottom = Math.min(bottom, y); top = Math.max(top, y); }
     const scale = Math.min((this.width - 60) / (right - left || 1), (this.height - 76) / (top - bottom || 1));
