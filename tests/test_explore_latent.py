@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from exploring import Auto, Density, FakeRun, floats, pictures, tiny_run
+from visiting import visit
 
 import genlab
 from genlab.core.errors import BadInputError
 from genlab.latent import TripletSettings, sample_triplet_codes
+from genlab.ui.explore_latent import IMPROBABLE, KIN, _values
 
 
 @pytest.fixture
@@ -152,3 +154,27 @@ def test_one_triplet_takes_a_few_milliseconds(tmp_path: Path) -> None:
         run.triplets(anchor, seed=seed)
         seconds.append(time.perf_counter() - start)
     assert np.median(seconds) < 0.15
+
+
+@pytest.mark.parametrize(("name", "colour"), [("digits-nice", IMPROBABLE), ("log-ends-recognition", KIN)])
+def test_points_are_coloured_by_what_the_run_itself_minimises(
+    name: str, colour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENLAB_HOME", str(tmp_path))
+    run = genlab.Workspace(tmp_path).runs[name]
+    app = visit("latent", run=name, limit=500, colour=colour)
+    assert any(f"coloured by {colour}" in caption.value for caption in app.caption)
+    other = ({IMPROBABLE, KIN} - {colour}).pop()
+    assert other not in app.selectbox(key="colour").options
+    projection = run.project("pca", limit=60)
+    found = _values(run, projection, colour)
+    if colour == IMPROBABLE:
+        with torch.no_grad():
+            expected = -run.model().log_likelihood(run.images.tensor(projection.indices)).numpy()
+    else:
+        gaps = np.linalg.norm(projection.codes[:, None] - projection.codes, axis=2)
+        others = (projection.labels[:, None] == projection.labels) & ~np.eye(60, dtype=bool)
+        expected = np.where(others, gaps, np.inf).min(1)
+        expected[np.isinf(expected)] = np.nan
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert np.nanstd(found) > 0

@@ -20,6 +20,20 @@ def nearest(codes: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndar
     return np.concatenate([index for index, _ in found]), np.concatenate([distance for _, distance in found])
 
 
+def to_kin(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Distance of each code (N, D) to the nearest other one of its class (N,); NaN where there is none.
+
+    >>> to_kin(np.array([[0.0], [10.0], [3.0], [9.0]]), np.array([0, 1, 0, 2])).tolist()
+    [3.0, nan, 3.0, nan]
+    """
+    distances = np.full(len(codes), np.nan)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) > 1:
+            distances[rows] = nearest(codes[rows], codes[rows], 2)[1][:, 1]
+    return distances
+
+
 def _nearest(codes: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     squares = (queries**2).sum(1)[:, None] + (codes**2).sum(1) - 2 * queries @ codes.T
     near = np.argpartition(squares, count - 1, axis=1)[:, :count]

@@ -12,6 +12,7 @@ import genlab
 from genlab.figures import decoded_plane, explained_variance, kl_bars, projection_scatter, to_csv
 from genlab.figures.images import Images
 from genlab.latent.density import density
+from genlab.latent.neighbours import to_kin
 from genlab.ui.components.scatter import Colouring, scatter
 from genlab.ui.explore_chosen import gallery, one_image
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, weights_of
@@ -44,6 +45,7 @@ WATCHED = (
 SMALLEST_PICTURE, LARGEST_PICTURE = 12, 96  # pixels on the map
 PLAIN, LABEL, DENSITY = "nothing", "class", "density on the map (log10)"
 ERROR, BOUND = "squared error of the reconstruction", "negative ELBO / nats"
+IMPROBABLE, KIN = "negative log-likelihood / nats", "distance to the nearest of its class"
 
 
 @st.fragment
@@ -202,10 +204,16 @@ def _share(projection: Projection) -> str:
 
 def _colourings(run: genlab.Run, projection: Projection) -> list[str]:
     """What points can be coloured by: class, what the projection brings (factors of the set too), losses."""
-    names = [LABEL] if projection.labels is not None else []
+    classes = projection.labels is not None
+    names = [LABEL] if classes else []
     names += [PLAIN, *projection.scalars, DENSITY]
-    names += [ERROR] if run.can("decodes") else []
-    return [*names, BOUND] if run.can("bounds") else names
+    losses = {
+        IMPROBABLE: run.can("scores"),
+        ERROR: run.can("decodes"),
+        BOUND: run.can("bounds"),
+        KIN: run.can("embeds") and classes,
+    }
+    return names + [name for name, able in losses.items() if able]
 
 
 def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
@@ -213,6 +221,8 @@ def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
         return projection.scalars[name]
     if name == DENSITY:
         return remembered("densities", content_of(projection.points), lambda: density(projection.points))
+    if name == KIN and projection.labels is not None:
+        return to_kin(projection.codes, projection.labels)
     with st.spinner(f"Computing the {name} of {len(projection.indices)} images …"):
         return remembered(
             "losses", (weights_of(run), name, content_of(projection.indices)),
@@ -221,7 +231,7 @@ def _values(run: genlab.Run, projection: Projection, name: str) -> np.ndarray:
 
 
 def _loss(run: genlab.Run, images: Images, name: str) -> np.ndarray:
-    if name == BOUND:
+    if name in (IMPROBABLE, BOUND):
         return -run.likelihoods(images, limit=len(images)).values
     difference = run.reconstruct(images).array - images.array
     return np.square(difference).reshape(len(images), -1).sum(1)
