@@ -236,3 +236,4 @@ def test_killing_the_server_does_not_touch_training(lab: Laboratory, visit: Call
     run.stop()
     eventually(lambda: run.status == "finished", "it stops when asked")
     assert run.state.message == "" or "stop" in run.state.message.lower()
+    assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}

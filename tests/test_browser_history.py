@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import test_browser_explorer as explorer
-from browsing import at_rest, download, eventually, needs_chromium
+from browsing import Laboratory, at_rest, download, eventually, needs_chromium
 from test_browser_explorer import VIEW, first_channels, inside, shown, with_runtime
 
 import genlab
@@ -59,6 +59,42 @@ def test_places_and_pins_of_the_plane_are_taken_back(visit: Callable, run: genla
     touch(tab, 0.5, 0.5)
     tab.locator(f"{VIEW} canvas.finger").press("Control+y")  # there is nothing to be done again after another gesture
     assert inside(tab, "view.pins.length") == 1
+
+
+@with_runtime
+def test_layers_and_shades_of_the_plane_are_taken_back(visit: Callable) -> None:
+    tab = visit("latent")
+    names = ("Pictures", "Density", "Points", "Round trip")
+
+    def layers() -> list[bool]:
+        return [button(tab, name).get_attribute("aria-pressed") == "true" for name in names]
+
+    done = [
+        ("Points", 0b0100),
+        ("Pictures", 0b1100),
+        ("Round trip", 0b1001),
+        ("Density", 0b1100),
+        ("Round trip", 0b1001),
+    ]
+    seen = [[False, True, True, False]]
+    assert layers() == seen[0]
+    for name, expected in done:
+        button(tab, name).click()
+        seen.append([bool(expected & bit) for bit in (8, 4, 2, 1)])
+        assert layers() == seen[-1]
+    tab.locator(f"{VIEW}[data-shade='round-trip']").wait_for()
+    at_rest(tab)
+    for before in seen[-2::-1]:
+        button(tab, "Undo").click()
+        assert layers() == before
+    assert button(tab, "Undo").is_disabled()
+    tab.locator(f"{VIEW}[data-shade='']").wait_for()
+    eventually(lambda: "shade=" not in tab.evaluate("location.href"), "the address lets go of the shade")
+    for after in seen[1:]:
+        button(tab, "Redo").click()
+        assert layers() == after
+    tab.locator(f"{VIEW}[data-shade='round-trip']").wait_for()
+    tab.wait_for_url(re.compile("shade=round-trip"))
 
 
 @with_runtime
@@ -183,3 +219,9 @@ def test_answers_that_were_overtaken_are_passed_over(script: Callable) -> None:
     ]  # fmt: skip
     found = script("history.mjs", body, [step[:2] for step in steps])
     assert found == [expected for *_, expected in steps]
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    assert lab.hosts - {"data", "blob"} == {"127.0.0.1"}
+    assert lab.complaints == []
+    assert b"Traceback" not in (lab.home / "server.log").read_bytes()

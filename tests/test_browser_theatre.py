@@ -67,6 +67,18 @@ def stepped(tab: Any, name: str, step: int) -> None:
     tab.locator(f"{VIEW}[data-shown='{step}']").wait_for()
 
 
+def stroke(tab: Any, corners: list[tuple[float, float]]) -> None:
+    """Draw a line by hand; corners are from the upper left of the square, which is 1 wide."""
+    tab.locator(CANVAS).scroll_into_view_if_needed()
+    box = tab.locator(CANVAS).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=12)
+    tab.mouse.up()
+
+
 def test_steps_draw_the_samples_of_the_engine(visit: Callable) -> None:
     tab = visit(model="gan", cloud="moons", seed="4")
     tab.locator(f"{VIEW}[data-shown='0']").wait_for()
@@ -158,12 +170,7 @@ def test_it_plays_by_itself_and_pauses(visit: Callable, model: str) -> None:
 def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
     tab = visit(model="gmm", cloud="drawn")
     tab.get_by_text("Draw here with the pointer or a finger").wait_for()
-    tab.locator(CANVAS).scroll_into_view_if_needed()
-    box = tab.locator(CANVAS).bounding_box()
-    tab.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"], steps=12)
-    tab.mouse.up()
+    stroke(tab, [(0.2, 0.3), (0.8, 0.3)])
     tab.locator(f"{VIEW}[data-shown='0']").wait_for()
     points = array(tab.locator(VIEW), "root.cloud.points").reshape(-1, 2)
     assert len(points) == 1024
@@ -173,6 +180,93 @@ def test_a_cloud_drawn_by_hand_is_learned(visit: Callable) -> None:
     at_rest(tab)
     tab.get_by_role("button", name="Clear drawing").click()
     tab.get_by_text("Draw here with the pointer or a finger").wait_for()
+
+
+def test_strokes_and_clearing_are_taken_back_with_the_play_of_each_drawing(visit: Callable) -> None:
+    tab = visit(model="gmm", cloud="drawn")
+    undo, redo = (tab.locator(VIEW).get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
+
+    def stands(strokes: int, step: int | None) -> None:
+        """So many strokes in the view and in Python, whose scene they are, and the play of them at this step."""
+        if step is None:
+            tab.locator(f"{VIEW}:not([data-shown])").wait_for()
+            tab.get_by_text("Draw here with the pointer or a finger").wait_for()
+        else:
+            tab.locator(f"{VIEW}[data-shown='{step}']").wait_for()
+        at_rest(tab)
+        assert inside(tab, "view.strokes.length") == strokes
+        assert inside(tab, "view.data.scene?.strokes.length ?? 0") == strokes
+
+    stands(0, None)
+    assert undo.is_disabled()
+    stroke(tab, [(0.2, 0.3), (0.8, 0.3)])
+    stands(1, 0)
+    for step in (1, 2):
+        stepped(tab, "Step", step)
+    first, one = inside(tab, "view.data.name"), drawn(tab)
+    stroke(tab, [(0.2, 0.7), (0.8, 0.7)])
+    eventually(lambda: inside(tab, "view.data.name") != first, "another drawing is learned")
+    stands(2, 0)
+    both = drawn(tab)
+    tab.get_by_role("button", name="Clear drawing").click()
+    stands(0, None)
+    undo.click()
+    stands(2, 0)
+    np.testing.assert_array_equal(drawn(tab), both)
+    tab.locator(CANVAS).press("Control+z")
+    stands(1, 2)
+    assert inside(tab, "view.data.name") == first
+    np.testing.assert_array_equal(drawn(tab), one)
+    for step in (1, 0):
+        undo.click()
+        stands(1, step)
+    undo.click()
+    stands(0, None)
+    assert undo.is_disabled()
+    for strokes, step in [(1, 0), (1, 1), (1, 2), (2, 0), (0, None)]:
+        redo.click()
+        stands(strokes, step)
+    assert redo.is_disabled()
+
+
+def test_whatever_was_done_in_a_play_is_taken_back_and_done_again(visit: Callable) -> None:
+    tab = visit(model="gan", cloud="ring", seed="1")
+    tab.locator(f"{VIEW}[data-shown='0']").wait_for()
+    undo, redo = (tab.locator(VIEW).get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
+
+    def press(name: str) -> Callable:
+        return lambda: tab.get_by_role("button", name=name, exact=True).click()
+
+    def scrub() -> None:
+        tab.get_by_label("Step", exact=True).fill("0")
+
+    def state() -> list[Any]:
+        """The turns up to the frame that is shown, who moves, and whether the field is shown."""
+        pressed = tab.get_by_role("button", name="Verdict", exact=True).get_attribute("aria-pressed")
+        return [*inside(tab, "[view.history.slice(0, view.frames[view.at]?.step), view.turn]"), pressed]
+
+    done: list[Callable] = [press("Verdict")]
+    for name, turn in (
+        ("D", "D only"),
+        ("G", "G only"),
+        ("both", "Both"),
+    ) * 2:  # more ways than are kept with their frames
+        done += [press(turn), lambda name=name: stepped(tab, f"Step {name}", 1), scrub]
+    seen = [state()]
+    for act in done:
+        act()
+        eventually(lambda: state() != seen[-1], "something is another way now")
+        seen.append(state())
+    assert [turns for turns, *_ in seen if turns] == ["d", "g", "b"] * 2
+    expected = {turns: Theatre().play(scene("gan", "ring", seed=1), turns).parts["samples"][0] for turns in "dgb"}
+    for button, states in ((undo, seen[-2::-1]), (redo, seen[1:])):
+        for before in states:
+            button.click()
+            eventually(lambda before=before: state() == before, "it is as it was")
+            if before[0]:
+                shown = samples(tab, inside(tab, "view.at")).astype(np.float32)
+                np.testing.assert_array_equal(shown, expected[before[0]])
+        assert button.is_disabled()
 
 
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from genlab.ui.explore_newcomer import FIT, SWAPPED
 from genlab.ui.explore_pick import parse_numbers
 from genlab.ui.explore_styles import mixing_table
 from genlab.ui.explore_triplets import distance_rows, triplet_npz, triplet_zip
+from genlab.ui.theatre_links import strokes_of, strokes_text
 from genlab.ui.undo import STEPS, History
 
 PAGES = ("sample", "latent", "interpolate", "triplets", "compare")
@@ -574,6 +576,67 @@ def test_a_play_of_the_theatre_is_taken_back() -> None:
     step(app, "theatre", "undo")
     assert app.selectbox(key="loss").value != "least_squares"
     assert ways(app, "theatre") == [False, True]
+
+
+def test_links_bring_the_parameters_of_a_play_back_where_they_can_stand_there() -> None:
+    app = visit(
+        "theatre", model="vae", cloud="ring", latent_dim=1, sigma=0.05, learning_rate="0.02", beta="nan", hidden=9999
+    )
+    values = {name: app.session_state[f"theatre-vae-{name}"] for name in ("latent_dim", "sigma", "beta", "hidden")}
+    assert values == {"latent_dim": 1, "sigma": 0.05, "beta": 1.0, "hidden": 64}
+    assert app.select_slider(key="theatre-vae-learning_rate").value == 0.02
+    kept = {name: app.query_params.get(name) for name in ("latent_dim", "sigma", "learning_rate", "beta", "hidden")}
+    assert kept == {"latent_dim": "1", "sigma": "0.05", "learning_rate": "0.02", "beta": None, "hidden": None}
+    fine(app.number_input(key="theatre-vae-latent_dim").set_value(2).run())
+    assert "latent_dim" not in app.query_params
+    fine(app.button_group(key="model").set_value("gan").run())
+    assert "sigma" not in app.query_params
+    assert app.select_slider(key="theatre-gan-learning_rate").value == 0.001  # that of the link was the other model's
+    other = visit("theatre", model="gmm", components=3, covariance="tied", start="nowhere", regularisation=0.00015)
+    assert [other.session_state[f"theatre-gmm-{name}"] for name in ("components", "covariance", "start")] == [
+        3,
+        "tied",
+        "random",
+    ]
+    assert other.select_slider(key="theatre-gmm-regularisation").value == 1e-4
+
+
+def test_a_drawing_fits_into_a_link_as_it_is_or_is_refused() -> None:
+    rng = np.random.default_rng(2)
+    drawn = [(rng.integers(0, 1001, (count, 2)) / 1000).tolist() for count in (1, 2, 90)]
+    text = strokes_text(drawn)
+    assert strokes_of(text) == drawn
+    assert re.fullmatch(r"[\w-]{100,700}", text)
+    assert [strokes_of(bad) for bad in ("", "x", text[:-9], strokes_text([[(2.0, 0.5)]]))] == [[]] * 4
+
+
+def test_what_is_too_long_for_an_address_is_left_out_and_the_page_says_so() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from genlab.ui.explore_controls import keep_long
+
+        keep_long("chosen", "x" * st.session_state.get("length", 1500), "The selection")
+
+    app = fine(AppTest.from_function(script).run())
+    assert app.query_params["chosen"] == "x" * 1500
+    assert not app.caption
+    app.session_state["length"] = 1501
+    fine(app.run())
+    assert "chosen" not in app.query_params
+    said = "The selection is too long for the address, so a link to this page leaves it out."
+    assert app.caption[0].value.endswith(said)
+
+
+def test_links_bring_walks_and_traversals_back(lab: genlab.Workspace) -> None:
+    run = lab.runs["codes"]
+    app = visit("interpolate", run=run.id, between="Prior draws", draws=3, seed=7)
+    assert "draws from the prior (seeds 7 to 9)" in captions(app)
+    app = visit("interpolate", run=run.id, way="Traverse", shown=3, **{"from-image": "true", "start": "5"})
+    assert pictures(app)[0].count("<img") == 3
+    assert "Around image 5" in captions(app)
+    app = visit("triplets", run=run.id, view="Distances", space="pixel")
+    assert "Root mean square difference of decoded pixels" in captions(app)
 
 
 def test_no_more_steps_are_remembered_than_it_takes() -> None:

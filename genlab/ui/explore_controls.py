@@ -17,6 +17,7 @@ from genlab.ui.state import choose_run, get_workspace
 from genlab.ui.undo import undoable_row
 
 LARGEST_SEED = 2**31 - 1
+LONGEST_IN_ADDRESS = 1500  # characters of one value: a selection among about 8,000 points
 TYPES = {
     "png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "zip": "application/zip", "csv": "text/csv", "html": "text/html",
 }  # fmt: skip
@@ -92,6 +93,24 @@ def keep_in_address(name: str, text: str) -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != text:
         st.query_params[name] = text
+
+
+def keep_long(name: str, text: str, what: str) -> bool:
+    """Write a value of any length into the address; returns whether it fits, else it is left out, which the page says."""
+    fits = len(text) <= LONGEST_IN_ADDRESS
+    keep_in_address(name, text if fits else "")
+    if not fits:
+        st.caption(f":material/link_off: {what} is too long for the address, so a link to this page leaves it out.")
+    return fits
+
+
+def linked(name: str, of: str) -> str:
+    """What the address says under a name as long as it is about the same thing; for another one it is taken out."""
+    before = st.session_state.get(f"linked-{name}", of)
+    st.session_state[f"linked-{name}"] = of
+    if before != of:
+        keep_in_address(name, "")
+    return st.query_params.get(name, "")
 
 
 def offer(label: str, content: bytes | str | Callable[[], bytes | str], file: str) -> None:

@@ -15,7 +15,7 @@ from genlab.latent.density import density
 from genlab.latent.neighbours import to_kin
 from genlab.ui.components.scatter import Colouring, scatter
 from genlab.ui.explore_chosen import gallery, one_image
-from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, weights_of
+from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, keep_long, offer, weights_of
 from genlab.ui.explore_newcomer import Newcomer, dropped, newcomers, show_newcomers
 from genlab.ui.explore_projection import METHODS, projected, sheet_of
 from genlab.ui.explore_time import journey, marks_through, moments, show_moment
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MANY = (500, 1000, 2000, 5000, 10_000, 20_000, 70_000)
 MOST_LAID_OUT = 5000  # by the methods that take seconds per thousand
-LONGEST_IN_ADDRESS = 1500  # characters of a selection: about 8,000 points
 SPLITS = {"train": "training images", "validation": "validation images", "all": "all images"}
 KEYS = (
     "Arrow keys move it, plus and minus zoom; Shift with an arrow key steps to the next image that way, Enter selects it "
@@ -139,7 +138,7 @@ def _map(
         f"{WATCHED if when else ''}"
     )
     show_caption(caption, key="map", data=lambda: to_csv(_figure(run, projection, name, own)))
-    keep_in_address("chosen", touched.text if len(touched.text) <= LONGEST_IN_ADDRESS else "")
+    keep_long("chosen", touched.text, "The selection")
     keep_in_address("pictures", str(touched.pictures or ""))
     frame = touched.frame if touched.frame is not None else when.at if when else 0
     return indices[touched.rows].tolist(), frame

@@ -17,7 +17,7 @@ import genlab
 from genlab.figures.images import Images
 from genlab.ui.components import heard
 from genlab.ui.components.browser import view
-from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, offer, seed_input, weights_of
+from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, linked, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import image_name, labelled_images
 from genlab.ui.explore_newcomer import own_pictures
 from genlab.ui.explore_pick import choose_images, one_of_each
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from genlab.workspace.results import LatentPlane
 
 NEAR = 6  # images shown beside a place
+MOST_PINS = 12  # as many as the view keeps
+ROUNDED = 0.001  # what an address may be wrong by
 EXHIBIT = 5_000_000  # bytes of an exhibit of one file without its decoder: the runtime, compressed
 
 
@@ -49,11 +51,11 @@ def finger_plane(run: genlab.Run) -> None:
         plane = laid(run, corners)
         told = _show(run, plane, names, own)
     place, pins = (told_of(told.get(what), plane) for what in ("place", "pins"))
-    _remember(plane, place, pins)
+    kept = _remember(plane, place, pins)
     if run.can("encodes") and place is not None:
         _near(run, plane.frame.codes(np.array(place))[0])
-    if pins:
-        _take_pins(run, plane, np.array(pins))
+    if kept["pins"]:
+        _take_pins(run, plane, np.array(kept["pins"]))
     _take_along(run, corners, names)
 
 
@@ -100,7 +102,7 @@ def name_of(plane: LatentPlane) -> str:
 
 def _show(run: genlab.Run, plane: LatentPlane, names: list[str], own: list[dict[str, Any]]) -> Any:
     flat = not names
-    before = st.session_state.get("finger-kept", {}).get(name_of(plane), {})
+    before, pinned = _kept(plane), linked("pins", name_of(plane))
     asked = _shade(plane)
     data = view_of(run, plane, names) | {
         "name": f"{name_of(plane)}/{weights_of(run)}",
@@ -110,7 +112,7 @@ def _show(run: genlab.Run, plane: LatentPlane, names: list[str], own: list[dict[
     }
     data["corners"] += own
     data["place"] = before.get("place") or linked_place(plane) or data["place"]
-    data["pins"] = before.get("pins") or []
+    data["pins"] = before.setdefault("pins", pins_of(pinned, plane))
     told = view("plane", data, key="finger", on_place_change=heard, on_pins_change=heard, on_shade_change=heard)
     what = "two latent dimensions" if flat else "plane through the three codes"
     st.caption(plain(
@@ -132,19 +134,43 @@ def _shade(plane: LatentPlane) -> str:
 
 def linked_place(plane: LatentPlane) -> list[float] | None:
     """The place that the page's address names, where it lies on this plane."""
+    return _place_of(st.query_params.get("at", ""), plane)
+
+
+def pins_of(text: str, plane: LatentPlane) -> list[list[float]]:
+    """The pins that an address names, as far as they lie on this plane."""
+    places = (_place_of(part, plane) for part in text.split(";")[:MOST_PINS])
+    return [place for place in places if place]
+
+
+def _place_of(text: str, plane: LatentPlane) -> list[float] | None:
     left, right, bottom, top = plane.extent
     with suppress(ValueError):
-        x, y = map(float, st.query_params.get("at", "").split(","))
-        return [x, y] if left <= x <= right and bottom <= y <= top else None
+        x, y = map(float, text.split(","))
+        inside = min(right, max(left, x)), min(top, max(bottom, y))
+        return list(inside) if abs(x - inside[0]) < ROUNDED and abs(y - inside[1]) < ROUNDED else None
     return None
 
 
-def _remember(plane: LatentPlane, place: list[float] | None, pins: list[list[float]] | None) -> None:
-    """Keep what was told for when somebody comes back to the page, and the place in its address."""
-    if place is not None:
-        st.query_params["at"] = ",".join(f"{value:.3f}" for value in place)
-    told = {name: value for name, value in (("place", place), ("pins", pins)) if value is not None}
-    st.session_state.setdefault("finger-kept", {}).setdefault(name_of(plane), {}).update(told)
+def _in_address(place: Sequence[float]) -> str:
+    """A place as an address has it."""
+    return ",".join(f"{value:.3f}" for value in place)
+
+
+def _remember(plane: LatentPlane, place: list[float] | None, pins: list[list[float]] | None) -> dict[str, Any]:
+    """Keep what was told for when somebody comes back to the page, and in its address; returns all that is kept."""
+    kept = _kept(plane)
+    kept |= {name: value for name, value in (("place", place), ("pins", pins)) if value is not None}
+    if "place" in kept:
+        keep_in_address("at", _in_address(kept["place"]))
+    keep_in_address("pins", ";".join(map(_in_address, kept["pins"])))
+    return kept
+
+
+def _kept(plane: LatentPlane) -> dict[str, Any]:
+    """The place and the pins of a plane, from when somebody was there before."""
+    kept: dict[str, Any] = st.session_state.setdefault("finger-kept", {}).setdefault(name_of(plane), {})
+    return kept
 
 
 def told_of(told: Any, plane: LatentPlane) -> Any:

@@ -54,10 +54,10 @@ def good_radii(run: genlab.Run) -> None:
         by = str(
             left.selectbox(
                 "Semi-hard by the distances of", list(networks), format_func=networks.__getitem__, index=min(1, len(networks) - 1),
-                key="radii-by", help="A recognition run on images of the same size, or how well pixels correlate.",
+                key="radii-by", bind="query-params", help="A recognition run on images of the same size, or how well pixels correlate.",
             )
         )  # fmt: skip
-        count = int(st.select_slider("Anchors", COUNTS, 50, key="radii-count"))
+        count = int(st.select_slider("Anchors", COUNTS, 50, key="radii-count", bind="query-params"))
     with right, st.container(horizontal=True):
         started = st.button("Search", icon=":material/grid_on:", type="primary", key="radii-search")
         stop = st.empty()

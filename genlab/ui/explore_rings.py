@@ -10,7 +10,9 @@ import streamlit as st
 import genlab
 from genlab.figures.latent import ROLES
 from genlab.latent.triplets import TripletSettings, inward_steps, uniform_draws
+from genlab.ui.components import heard
 from genlab.ui.components.browser import doubles, view
+from genlab.ui.explore_controls import keep_in_address
 from genlab.ui.messages import plain
 from genlab.ui.routes import decoder_addresses
 from genlab.workspace.exhibit import packed
@@ -43,12 +45,22 @@ def rings(
         "seed": seed,
         "draws": draws,
         "inks": dict(ROLES),
+        "active": _active(len(chosen.names)),
     }
-    view("rings", data, key="rings", on_radii_change=_pulled)
+    view("rings", data, key="rings", on_radii_change=_pulled, on_active_change=heard)
     st.caption(plain(
         f"The two radii around an anchor among the codes of {len(projection.points)} training images, on the two principal "
         f"axes of “{run.title}”; click on another anchor to see its draws."
     ))  # fmt: skip
+
+
+def _active(count: int) -> int:
+    """The place of the anchor whose draws are shown: as told, else as the address has it, where it is kept."""
+    told = st.session_state.get("rings", {}).get("active")
+    text = st.query_params.get("anchor", "") if told is None else str(told)
+    active = min(int(text), count - 1) if text.isdecimal() and len(text) < 4 else 0
+    keep_in_address("anchor", str(active or ""))
+    return active
 
 
 def _pulled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from genlab.core.errors import BadInputError
 from genlab.figures.palette import PALETTE
 from genlab.ui.components import heard
 from genlab.ui.components.browser import doubles, view
-from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
+from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, linked, offer, weights_of
 from genlab.ui.messages import plain
 from genlab.ui.routes import decoder_addresses
 from genlab.workspace.exhibit import ground_of
@@ -52,12 +53,22 @@ def theatre(run: genlab.Run, codes: np.ndarray, names: Sequence[str], *, closed:
         ],
         "inks": INKS,
         "ends": _ends(run.can("encodes")) | {"closed": closed},
+        "time": _linked_time(),
     }
-    view("theatre", data, key="theatre", on_ends_change=_put_back)
+    time = view("theatre", data, key="theatre", on_ends_change=_put_back, on_time_change=heard).get("time")
+    if time is not None:
+        keep_in_address("along", f"{time:.3f}" if time else "")
     st.caption(plain(
         f"Both ways at the same time, decoded by “{run.title}”: play, pull the slider, or drag along a filmstrip; Ctrl-Z "
         "takes back, other ends too."
     ))  # fmt: skip
+
+
+def _linked_time() -> float:
+    """How far along the way the address is, from 0 to 1."""
+    with suppress(ValueError):
+        return min(1.0, max(0.0, float(st.query_params.get("along", "0"))))
+    return 0.0
 
 
 def _ends(encodes: bool) -> dict[str, Any]:
@@ -92,6 +103,8 @@ def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> No
     used, values = found.dimensions[:shown], found.values[:shown]
     kl = [""] * shown if found.kl is None else [f"{nats:.2f} nats" for nats in found.kl[:shown]]
     name = _name(run, code, used, values)
+    told = st.session_state.get("board", {}).get("code")
+    moved = np.array(told["at"]) if told and told["board"] == name else None
     data = {
         "name": name,
         "decoder": decoder_addresses(run),
@@ -101,14 +114,14 @@ def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> No
             {"dimension": int(d), "least": float(row.min()), "most": float(row.max()), "note": note}
             for d, row, note in zip(used, values, kl, strict=True)
         ],
+        "moved": moved_of(_moved(name, code, moved)),
     }
-    told = view("board", data, key="board", on_code_change=heard).get("code")
+    view("board", data, key="board", on_code_change=heard)
     st.caption(plain(
         "Pull a slider: the picture is the code with all sliders as they stand, and each strip shows what its own "
         f"dimension would do from there. Decoded by “{run.title}”."
     ))  # fmt: skip
-    if told and told["board"] == name:
-        moved = np.array(told["at"])
+    if moved is not None:
         with st.container(horizontal=True, gap="small"):
             offer("The picture (PNG)", lambda: run.decode(moved).png_bytes(columns=1), f"{file_stem(run, 'board')}.png")
             offer(
@@ -116,3 +129,25 @@ def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> No
                 lambda: as_csv([{f"z{d}": value for d, value in enumerate(moved.tolist())}]),
                 f"{file_stem(run, 'board')}.csv",
             )
+
+
+def _moved(name: str, code: np.ndarray, moved: np.ndarray | None) -> str:
+    """Which sliders of the board stand elsewhere than in its code, for the address: as told, else as the address has it."""
+    text = linked("moved", name)
+    if moved is not None:
+        text = ",".join(f"{d}:{moved[d]:.6g}" for d in np.flatnonzero(moved != np.float32(code)))
+        keep_in_address("moved", text)
+    return text
+
+
+def moved_of(text: str) -> dict[str, float]:
+    """Where the sliders of some dimensions stand; a text that says no such thing moves none.
+
+    >>> moved_of("3:1.5,7:-0.6"), moved_of("3:x"), moved_of("3:inf")
+    ({'3': 1.5, '7': -0.6}, {}, {})
+    """
+    with suppress(ValueError):
+        parts = [part.split(":") for part in text.split(",") if part]
+        moved = {str(int(dimension)): float(value) for dimension, value in parts}
+        return moved if np.isfinite([*moved.values()]).all() else {}
+    return {}

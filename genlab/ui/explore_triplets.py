@@ -198,7 +198,9 @@ def _charts(run: genlab.Run, triplets: Triplets, chosen: Chosen) -> None:
             required=True,
         )  # fmt: skip
         if view == "distances":
-            space = st.segmented_control("In", ("code", "pixel"), default="code", key="space", required=True)
+            space = st.segmented_control(
+                "In", ("code", "pixel"), default="code", key="space", bind="query-params", required=True
+            )
     if view == "map":
         _map(run, triplets)
         return

@@ -71,7 +71,11 @@ def _points(run: genlab.Run) -> tuple[Any, list[str], str]:
     origins = [name for name, able in (("Images", run.can("encodes")), ("Prior draws", run.can("has_prior"))) if able]
     origin = origins[0]
     if len(origins) > 1:
-        origin = str(st.segmented_control("Between", origins, default=origin, key="between", required=True, wrap=True))
+        origin = str(
+            st.segmented_control(
+                "Between", origins, default=origin, key="between", bind="query-params", required=True, wrap=True
+            )
+        )
     if origin == "Images":
         chosen = choose_images(
             run, key="ends", start=one_of_each(run.images, 2), fewest=2, most=MOST_POINTS, label="Ends"
@@ -96,11 +100,13 @@ def traversals(run: genlab.Run) -> None:
     controls, pictures = st.columns([2, 5], gap="large")
     with controls, undoable("traversals", "shown", "span", "steps-of-dimension", "from-image", of=run.id):
         most = int(run.model().latent_dim)  # type: ignore[arg-type]
-        shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown") if most > 1 else 1
+        shown = 1
+        if most > 1:
+            shown = st.slider("Dimensions", 1, min(32, most), min(10, most), key="shown", bind="query-params")
         span = st.slider("From −span to +span", 0.5, 6.0, 3.0, 0.5, key="span", bind="query-params")
         steps = st.slider("Images a dimension", 3, 15, 9, 2, key="steps-of-dimension", bind="query-params")
         code, name = None, "the mean of all codes"
-        if st.toggle("Start from an image", key="from-image"):
+        if st.toggle("Start from an image", key="from-image", bind="query-params"):
             chosen = choose_images(run, key="start", most=1, label="Start")
             code, name = run.encode(chosen.images).mean[0], chosen.names[0]
     with pictures, guarded("Decoding …"):

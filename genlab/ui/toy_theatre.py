@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ import streamlit as st
 
 from genlab.data.clouds import MODES
 from genlab.figures.palette import NEUTRAL, PALETTE
+from genlab.ui.components import heard
 from genlab.ui.components.browser import view
-from genlab.ui.explore_controls import keep_in_address, seed_input
+from genlab.ui.explore_controls import keep_in_address, keep_long, linked, seed_input
 from genlab.ui.forms import parameter_form
 from genlab.ui.messages import boundary
 from genlab.ui.routes import base
 from genlab.ui.state import get_models
+from genlab.ui.theatre_links import strokes_of, strokes_text, value_of
 from genlab.ui.theatre_words import CLOUDS, MODELS, SEEN, TRIALS, Trial
 from genlab.ui.undo import undoable
 from genlab.workspace.exhibit import packed
-from genlab.workspace.theatre import CAST, DRAWN, Scene, choices, scene
+from genlab.workspace.theatre import CAST, DRAWN, MOST_STEPS, Scene, choices, scene
 
 if TYPE_CHECKING:
     from genlab.core.parameters import ParameterInfo
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 INKS = {"real": PALETTE[0], "made": PALETTE[1], "best": NEUTRAL, "": ""}
 DIVERGENCE = "Jensen–Shannon divergence of samples and points, nats"
+PARAMETERS = sorted({name for role in CAST.values() for name in role.shown} - {"loss"})
 SPEEDS = {"gmm": "slow"}  # a round of EM is worth a look
 
 
@@ -38,16 +42,23 @@ def toy_theatre() -> None:
     get_models()
     stage = st.container()
     values, seed = _parameters(model)
-    strokes = st.session_state.get("theatre-strokes", []) if cloud == DRAWN else []
+    strokes = _strokes() if cloud == DRAWN else []
     data = {"route": f"{base()}/theatre", "drawing": cloud == DRAWN, "strokes": strokes, "inks": INKS}
+    data["of"] = f"{model}/{cloud}/{seed}/{values}"
     if cloud == DRAWN and not strokes:
         data |= {"name": "nothing", "scene": None}
+        moment = ""
     else:
         played = scene(model, cloud, seed=seed, strokes=strokes, **values)
         told = {"model": model, "cloud": cloud, "seed": seed, "strokes": strokes, "values": values}
-        data |= {"name": played.name, "scene": told, **_play(get_models()[model], played)}
+        moment = _moment(played.name)
+        data |= {"name": played.name, "scene": told, "moment": moment, **_play(get_models()[model], played)}
     with stage:
-        view("cloud", data, key="theatre-view", on_strokes_change=_drawn)
+        view("cloud", data, key="theatre-view", on_strokes_change=_drawn, on_moment_change=heard)
+        if keep_long("strokes", strokes_text(strokes), "The drawing"):
+            keep_long("moment", moment, "The way that the play took")
+        else:
+            keep_in_address("moment", "")
     st.markdown(f"**What is seen.** {SEEN[model]}")
     st.markdown("**What to try**")
     for number, trial in enumerate(TRIALS[model]):
@@ -97,7 +108,30 @@ def _parameters(model: str) -> tuple[dict[str, Any], int]:
             )
         with st.expander("Parameters", icon=":material/tune:"):
             plain = {name: info._replace(advanced=False) for name, info in infos.items()}
-            return first | parameter_form(plain, values, f"theatre-{model}"), seed
+            _from_link(model, plain, values)
+            chosen = parameter_form(plain, values, f"theatre-{model}")
+            for name in PARAMETERS:
+                usual = name not in chosen or chosen[name] == values.get(name, plain[name].default)
+                keep_in_address(name, "" if usual else str(chosen[name]))
+            return first | chosen, seed
+
+
+def _from_link(model: str, infos: Mapping[str, ParameterInfo], values: Mapping[str, Any]) -> None:
+    """Where the parameters of the model that the address names begin: with what it says of them, where they can be that."""
+    texts = {name: linked(name, model) for name in PARAMETERS}
+    for name, info in infos.items():
+        key, start = f"theatre-{model}-{name}", values.get(name, info.default)
+        found = value_of(texts[name], info, start)
+        if found is not None and key not in st.session_state:
+            st.session_state[key] = found
+
+
+def _moment(scene: str) -> str:
+    """The turns up to where the play of a scene stands, counted as in "b3d1": as told, else as the address has it."""
+    told, text = st.session_state.get("theatre-view", {}).get("moment"), linked("moment", scene)
+    text = told["turns"] if told and told["scene"] == scene else text
+    counts = re.findall(r"\d+", text)
+    return text if re.fullmatch(r"0|([bdg]\d{1,5})+", text) and sum(map(int, counts)) <= MOST_STEPS else ""
 
 
 def _loss(info: ParameterInfo) -> str:
@@ -108,6 +142,12 @@ def _loss(info: ParameterInfo) -> str:
     )
     keep_in_address("loss", chosen)
     return chosen
+
+
+def _strokes() -> list[Any]:
+    """What was drawn by hand, or what the address has of it."""
+    drawn: list[Any] = st.session_state.setdefault("theatre-strokes", strokes_of(st.query_params.get("strokes", "")))
+    return drawn
 
 
 def _drawn() -> None:

@@ -35,7 +35,7 @@ class Board {
     this.strips = new Stream(this.decoder, (pictures, values) => this.unroll(pictures, values), fail);
     this.code = doubles(data.code);
     this.start = data.rows.map(row => this.code[row.dimension]);
-    this.values = [...this.start];
+    this.values = data.rows.map(({ dimension, least, most }, index) => dimension in data.moved ? Math.min(most, Math.max(least, data.moved[dimension])) : this.start[index]); // as a link has it
     this.rows = data.rows.map((row, index) => {
       const slider = element("input", {
         type: "range", min: row.least, max: row.most, step: (row.most - row.least) / 200, "aria-label": `Dimension ${row.dimension}`,

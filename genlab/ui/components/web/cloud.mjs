@@ -1,7 +1,8 @@
 // A model learns a cloud of points: frames come from the server, are played and scrubbed, and gone on from at any step.
 
 import { Moment, paintCodes, paintCurve, paintSquare } from "./cloud_paint.mjs";
-import { element, floats, inks } from "./parts.mjs";
+import { Told } from "./history.mjs";
+import { element, floats, inks, withHistory } from "./parts.mjs";
 
 const SPEEDS = { // frames a second, and steps from one to the next
   crawl: { title: "Slow motion", rate: 0.5, every: 1 },
@@ -16,6 +17,9 @@ const GLIDE = 1.6; // frames a second when a single step is taken
 const ASKED = 6, HELD = 18; // frames that are asked for at once, and kept in hand while playing
 const ENOUGH = 2000; // steps after which a play that nobody started rests
 const MOST = 2000; // frames that are kept
+const AGAIN = 100; // frames of a play that is played again to where it was
+const LONGEST = 2000; // steps that may be asked for at once
+const LEFT = 4; // ways that were left and are kept with all their frames
 const THIN = 0.006; // sides of the square between two corners of a stroke
 const HIDDEN = new Set(); // layers that stay off when another play begins
 const FEW_MOVES = matchMedia("(prefers-reduced-motion: reduce)");
@@ -30,6 +34,10 @@ class Cloud {
     root.cloud = this; // a handle for scripts and tests
     this.turn = "b";
     this.frames = [];
+    this.left = [];
+    this.strokes = [];
+    this.told = new Told();
+    this.deeds = withHistory(root, { read: () => this.state(), write: state => this.put(state) });
     this.square = element("canvas", {
       tabindex: 0, role: "application", "aria-label": "The play. Space plays, arrow keys step; D, G and B choose who moves.",
       onpointerdown: event => this.down(event), onpointermove: event => this.move(event), onpointerup: () => this.up(), onpointercancel: () => this.up(),
@@ -37,13 +45,12 @@ class Cloud {
     this.play = element("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
     this.single = element("button", { type: "button", onclick: () => this.step() }, "Step");
     this.who = element("span", { class: "group", role: "group", "aria-label": "Who moves" }, ...Object.entries(TURNS).map(([turn, title]) =>
-      element("button", { type: "button", "data-turn": turn, "aria-pressed": String(turn === "b"), onclick: () => this.choose(turn) }, title)));
-    this.speed = element("select", { "aria-label": "Speed", onchange: () => { this.hurried = true; this.asked = null; } }, // what is on its way has other steps between frames
+      element("button", { type: "button", "data-turn": turn, "aria-pressed": String(turn === "b"), onclick: () => this.gesture(() => this.choose(turn)) }, title)));
+    this.speed = element("select", { "aria-label": "Speed", onchange: () => this.hurry(this.speed.value) },
       ...Object.entries(SPEEDS).map(([name, { title }]) => element("option", { value: name }, title)));
-    this.reset = element("button", { type: "button", title: "To the first step; nothing is lost until you go on from there", onclick: () => { this.stop(); this.seek(0); } }, "Reset");
-    this.undo = element("button", { type: "button", title: "Bring back the steps that were left", hidden: true, onclick: () => this.bring() }, "Undo");
+    this.reset = element("button", { type: "button", title: "To the first step; nothing is lost until you go on from there", onclick: () => this.jump(0) }, "Reset");
     this.clear = element("button", { type: "button", hidden: true, onclick: () => this.draw([]) }, "Clear drawing");
-    this.scrub = element("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Step", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); } });
+    this.scrub = element("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Step", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); }, onchange: () => this.rest() });
     this.count = element("span", { class: "count" });
     this.toggles = element("div", { class: "tools" });
     this.legend = element("div", { class: "legend" });
@@ -54,7 +61,7 @@ class Cloud {
     this.coded = element("div", { hidden: true }, element("div", { class: "chart" }, "Codes of the points"), this.codes);
     root.classList.add("toy");
     root.replaceChildren(this.said,
-      element("div", { class: "tools" }, this.play, this.single, this.who, this.speed, this.reset, this.undo, this.clear),
+      element("div", { class: "tools" }, this.play, this.single, this.who, this.speed, this.reset, this.clear, ...this.deeds.buttons),
       element("div", { class: "tools" }, element("label", { class: "grow" }, this.scrub), this.count),
       element("div", { class: "split" }, element("div", { class: "wide" }, element("div", { class: "square" }, this.square), this.legend),
         element("div", { class: "side" }, this.numbers, this.charts, this.toggles, this.coded)));
@@ -66,18 +73,22 @@ class Cloud {
 
   update(component) {
     this.component = component;
-    const { data } = component, fresh = this.data?.name !== data.name;
+    const { data } = component, fresh = this.data?.name !== data.name, other = this.data?.of !== data.of;
     this.data = data;
+    if (this.told.takes(data.strokes)) this.strokes = data.strokes;
     this.colours = inks(this.root);
-    if (fresh) this.begin(data);
+    if (fresh) this.begin(data, other);
     this.repaint();
   }
 
-  // Another play: its first frame, and, unless somebody wants little motion, off it goes.
-  async begin(data) {
+  // Another play: its first frame, and, unless somebody wants little motion, off it goes. It goes to the moment that a link
+  // or an earlier drawing had, where there is one. What was done before can be taken back where only the drawing is another.
+  async begin(data, other) {
     this.stop();
+    const back = other ? data.moment && { history: spelled(data.moment) } : this.back;
+    this.back = null;
     this.points = data.cloud ? floats(data.cloud) : null;
-    Object.assign(this, { frames: [], history: "", at: 0, lost: null, over: "", asked: null });
+    Object.assign(this, { frames: [], history: "", at: 0, left: [], over: "", asked: null });
     delete this.root.dataset.shown;
     this.who.hidden = !data.game;
     if (!data.game) this.choose("b");
@@ -87,12 +98,64 @@ class Cloud {
     if (data.speed && !this.hurried) this.speed.value = data.speed;
     this.square.classList.toggle("finger", data.drawing);
     this.furnish(data);
+    other ? this.deeds.begin() : this.deeds.accept();
     if (!data.scene) return;
     const waiting = setTimeout(() => this.tell("One moment: a model is being built …"), 600);
     const landed = await this.ask(0);
     clearTimeout(waiting);
-    if (landed) this.tell("");
-    if (landed && !FEW_MOVES.matches) this.go(Infinity, ENOUGH);
+    if (!landed) return;
+    this.tell("");
+    if (back) this.again(back);
+    else if (!FEW_MOVES.matches) this.go(Infinity, ENOUGH);
+  }
+
+  // What can be taken back: the drawing, the way that the play took and the step it stands at, who moves, and how it is shown.
+  state() {
+    const step = this.frames[Math.floor(this.at)]?.step ?? 0;
+    return { strokes: this.strokes, history: this.history, step, turn: this.turn, hidden: [...HIDDEN].sort(), speed: this.speed.value };
+  }
+
+  put({ strokes, history, step, turn, hidden, speed }) {
+    this.stop();
+    this.choose(turn);
+    this.speed.value = speed;
+    HIDDEN.clear();
+    hidden.forEach(name => HIDDEN.add(name));
+    this.press();
+    if (JSON.stringify(strokes) !== JSON.stringify(this.strokes)) {
+      this.back = { history, step }; // once the scene of the other drawing is here
+      this.redraw(strokes);
+    } else this.goBack({ history, step });
+  }
+
+  // To a step of a way that was taken: it is here, or kept since it was left, or else it is played again.
+  goBack({ history, step }) {
+    if (!this.frames.length) return;
+    const kept = [this, ...this.left].find(way => way.history.startsWith(history));
+    if (!kept) {
+      this.leave(0);
+      return this.again({ history, step });
+    }
+    if (kept !== this) {
+      this.leave(this.frames.length - 1);
+      this.take(kept);
+    }
+    this.arrive(step);
+  }
+
+  // Plays a way once more, in few frames, to where it ended.
+  async again({ history, step = history.length }) {
+    const every = Math.max(1, Math.ceil(history.length / AGAIN));
+    const runs = history.match(new RegExp(`(.)\\1{0,${LONGEST - 1}}`, "g")) ?? [];
+    for (const run of runs) if (!await this.ask(run.length, every, run[0])) break;
+    if (this.history === history || this.over) this.arrive(step); // else somebody went another way meanwhile
+  }
+
+  arrive(step) {
+    this.seek(this.frames.findLastIndex(frame => frame.step <= step));
+    this.repaint();
+    this.deeds.accept();
+    this.tellMoment();
   }
 
   // What differs from scene to scene: layers, legend, charts.
@@ -101,22 +164,40 @@ class Cloud {
     this.root.style.setProperty("--made", made);
     this.coded.hidden = !coded;
     this.toggles.replaceChildren(...Object.entries(layers).map(([name, title]) => element("button", {
-      type: "button", "data-layer": name, "aria-pressed": String(!HIDDEN.has(name)), onclick: event => this.layer(name, event.currentTarget),
+      type: "button", "data-layer": name, "aria-pressed": String(!HIDDEN.has(name)), onclick: () => this.gesture(() => this.layer(name)),
     }, title)));
     this.legend.replaceChildren(...(legend ? [element("span", { class: "dot" }, "points to learn"), element("span", { class: "diamond" }, "generated"),
       element("span", { class: game ? "scale game" : "scale" }, legend[0], element("i"), legend[1])] : []));
     this.curves = curves.map(curve => ({ ...curve, canvas: element("canvas", {
       class: "curve", role: "img", "aria-label": curve.title,
-      onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.along(event); }, onpointermove: event => event.buttons && this.along(event),
+      onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.along(event); }, onpointermove: event => event.buttons && this.along(event), onpointerup: () => this.rest(),
     }) }));
     this.charts.replaceChildren(...this.curves.map(({ title, lines, canvas }) => element("div", {},
       element("div", { class: "chart" }, title, ...lines.filter(line => line.ink).map(line => element("b", { style: `--ink: ${line.ink}` }, line.title))), canvas)));
   }
 
-  layer(name, button) {
+  layer(name) {
     if (!HIDDEN.delete(name)) HIDDEN.add(name);
-    button.setAttribute("aria-pressed", String(!HIDDEN.has(name)));
+    this.press();
+  }
+
+  press() {
+    for (const button of this.toggles.children) button.setAttribute("aria-pressed", String(!HIDDEN.has(button.dataset.layer)));
     this.repaint();
+  }
+
+  // What a person did is taken back alone, not with what the play did by itself meanwhile.
+  gesture(act) {
+    this.deeds.accept();
+    act();
+    this.deeds.note();
+  }
+
+  hurry(name) {
+    this.speed.value = this.deeds.now.speed;
+    this.gesture(() => { this.speed.value = name; });
+    this.hurried = true;
+    this.asked = null; // what is on its way has other steps between frames
   }
 
   choose(turn) {
@@ -126,9 +207,9 @@ class Cloud {
   }
 
   // The frames: asked for, and where the history is to go another way, cut.
-  async ask(steps, every = 1) {
+  async ask(steps, every = 1, turn = this.turn) {
     if (this.asked || this.over) return false;
-    const { route, scene } = this.data, { history, turn } = this, asked = this.asked = {};
+    const { route, scene } = this.data, { history } = this, asked = this.asked = {};
     const answer = await fetch(route, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...scene, history, turn, steps, every }),
     }).then(response => response.json()).catch(error => ({ error: `The server does not answer (${error.message}).` }));
@@ -160,27 +241,29 @@ class Cloud {
 
   cut(index) {
     if (index + 1 >= this.frames.length) return;
-    this.lost = { frames: this.frames, history: this.history, at: index, over: this.over };
-    this.frames = this.frames.slice(0, index + 1);
-    this.history = this.history.slice(0, this.frames[index].step);
-    this.asked = null;
-    this.over = "";
-    this.tell("");
-    this.scrub.max = index;
-    this.undo.hidden = false;
+    this.leave(index);
   }
 
-  bring() {
-    this.stop();
-    Object.assign(this, this.lost, { lost: null, asked: null });
-    this.undo.hidden = true;
-    this.scrub.max = this.frames.length - 1;
-    this.seek(this.at);
+  // The way is left after a frame; what there was of it is kept for when somebody takes that back.
+  leave(index) {
+    const { frames, history, over } = this, kept = frames.slice(0, index + 1);
+    this.left = [{ frames, history, over }, ...this.left].slice(0, LEFT);
+    this.take({ frames: kept, history: history.slice(0, kept.at(-1).step), over: "" });
+  }
+
+  take({ frames, history, over }) {
+    Object.assign(this, { frames, history, over, asked: null, at: Math.min(this.at, frames.length - 1) });
+    this.tell(over);
+    this.scrub.max = frames.length - 1;
+    this.root.dataset.frames = frames.length;
   }
 
   // Time.
   toggle() {
-    if (this.running) return this.stop();
+    if (this.running) {
+      this.stop();
+      return this.rest();
+    }
     if (this.over && this.at >= this.frames.length - 1) this.seek(0); // there is no more to come: once again
     this.go(Infinity);
   }
@@ -204,7 +287,7 @@ class Cloud {
   go(until, most = Infinity) {
     if (!this.frames.length) return;
     Object.assign(this, { until, most });
-    if (FEW_MOVES.matches && until < Infinity) return this.seek(until);
+    if (FEW_MOVES.matches && until < Infinity) return this.jump(until);
     if (until === Infinity) this.play.textContent = "Pause";
     let before = null;
     const tick = now => {
@@ -225,8 +308,11 @@ class Cloud {
     at = Math.min(at, this.until, this.frames.length - 1);
     if (!single && held < Math.min(HELD, Math.max(2, 2 * rate))) this.ask(Math.max(1, Math.min(ASKED, Math.ceil(rate))) * every, every);
     this.show(at);
-    if (at >= this.until || this.frames[Math.floor(at)].step >= this.most) this.stop();
-    if (this.over && at >= this.frames.length - 1) { this.stop(); this.tell(this.over); }
+    const out = this.over && at >= this.frames.length - 1;
+    if (out) this.tell(this.over);
+    if (!out && at < this.until && this.frames[Math.floor(at)].step < this.most) return;
+    this.stop();
+    this.rest(this.most < Infinity);
   }
 
   stop() {
@@ -236,6 +322,22 @@ class Cloud {
     this.play.textContent = "Play";
   }
 
+  // A moment stands: going there can be taken back, unless the play went by itself, and the address names it.
+  rest(byItself = false) {
+    byItself ? this.deeds.accept() : this.deeds.note();
+    this.tellMoment();
+  }
+
+  tellMoment() {
+    if (this.frames.length) this.component.setStateValue("moment", { scene: this.data.name, turns: counted(this.history.slice(0, this.state().step)) });
+  }
+
+  jump(index) {
+    if (!this.frames.length) return;
+    this.stop();
+    this.seek(index);
+    this.rest();
+  }
 
   seek(index) {
     this.show(Math.max(0, Math.min(this.frames.length - 1, index)));
@@ -251,9 +353,9 @@ class Cloud {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
     const acts = {
-      ArrowRight: () => this.step(), ArrowLeft: () => { this.stop(); this.seek(Math.ceil(this.at) - 1); }, Home: () => { this.stop(); this.seek(0); },
-      End: () => { this.stop(); this.seek(this.frames.length - 1); }, " ": () => event.target.tagName !== "BUTTON" && this.toggle(),
-      ...Object.fromEntries(Object.keys(TURNS).map(turn => [turn, () => this.data.game && this.choose(turn)])),
+      ArrowRight: () => this.step(), ArrowLeft: () => this.jump(Math.ceil(this.at) - 1), Home: () => this.jump(0),
+      End: () => this.jump(this.frames.length - 1), " ": () => event.target.tagName !== "BUTTON" && this.toggle(),
+      ...Object.fromEntries(Object.keys(TURNS).map(turn => [turn, () => this.data.game && this.gesture(() => this.choose(turn))])),
     };
     if (!acts[event.key] || event.key === " " && event.target.tagName === "BUTTON") return;
     event.preventDefault();
@@ -284,13 +386,18 @@ class Cloud {
 
   up() {
     if (!this.stroke) return;
-    const strokes = [...this.data.strokes, this.stroke];
+    const strokes = [...this.strokes, this.stroke];
     this.stroke = null;
     this.draw(strokes);
   }
 
   draw(strokes) {
-    this.data.strokes = strokes;
+    this.gesture(() => this.redraw(strokes));
+  }
+
+  redraw(strokes) {
+    this.strokes = strokes;
+    this.told.tell(strokes);
     this.component.setStateValue("strokes", strokes);
     this.repaint();
   }
@@ -354,6 +461,15 @@ function unpacked({ steps, scalars, parts }) {
     step, scalars: Object.fromEntries(Object.entries(scalars).map(([name, values]) => [name, values[index]])),
     parts: Object.fromEntries(whole.map(({ name, shape, numbers, size }) => [name, { shape, data: numbers.slice(index * size, (index + 1) * size) }])),
   }));
+}
+
+// The turns of a way one by one, and counted: "bbbd" is "b3d1", and none are "0".
+function counted(history) {
+  return history.replace(/(.)\1*/g, (run, turn) => turn + run.length) || "0";
+}
+
+function spelled(turns) {
+  return turns.replace(/0|(\D)(\d+)/g, (_, turn, count) => turn?.repeat(count) ?? "");
 }
 
 // The numbers in words; those that are not there yet are left out.

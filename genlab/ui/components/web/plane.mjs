@@ -20,7 +20,7 @@ class Plane {
     this.root = root;
     root.plane = this; // a handle for scripts and tests
     this.pad = new Pad(this);
-    this.history = withHistory(root, { read: () => ({ place: [...this.place], pins: this.pins.map(pin => pin.place) }), write: state => this.put(state) });
+    this.history = withHistory(root, { read: () => this.state(), write: state => this.put(state) });
     this.picture = element("canvas", { class: "picture", role: "img" });
     this.readout = element("div", { class: "readout" });
     this.toggles = element("div", { class: "tools" });
@@ -65,13 +65,23 @@ class Plane {
     if (this.pad.layers.pictures) this.wantTiles();
   }
 
-  // As it was before: the place and the pins, of which those that still stand keep their pictures.
-  put({ place, pins }) {
+  state() {
+    const { pictures, density, points } = this.pad.layers;
+    return { place: [...this.place], pins: this.pins.map(pin => pin.place), layers: { pictures, density, points }, shade: this.shade };
+  }
+
+  // As it was before: the place, the pins, of which those that still stand keep their pictures, and what is drawn below them.
+  put({ place, pins, layers, shade }) {
     const moved = place.join() !== this.place.join(), others = pins.join() !== this.pins.map(pin => pin.place).join();
+    const shaded = shade !== this.shade;
     this.pins = pins.map(at => this.pins.find(pin => pin.place.join() === at.join()) ?? { place: at });
+    Object.assign(this.pad.layers, layers);
+    this.shade = shade;
     this.pad.go([...place]);
+    this.redraw();
     if (moved) this.settled();
     if (others) this.tellPins();
+    if (shaded) this.tellShade();
   }
 
   moved() {
@@ -116,13 +126,18 @@ class Plane {
   }
 
   toggle(name) {
-    const { layers, tiles } = this.pad;
+    const { layers } = this.pad;
     if (name === "density" && this.shade) { // density comes back in its place
       layers.density = true;
       return this.ask("");
     }
     layers[name] = !layers[name];
-    if (layers.pictures && !tiles) this.wantTiles();
+    this.redraw();
+    this.history.note();
+  }
+
+  redraw() {
+    if (this.pad.layers.pictures && !this.pad.tiles) this.wantTiles();
     this.offer();
     this.pad.repaint();
   }
@@ -130,8 +145,12 @@ class Plane {
   // A shade that has not come yet is computed by Python, once for each plane.
   ask(name) {
     this.shade = this.shade === name ? "" : name;
-    this.offer();
-    this.pad.repaint();
+    this.redraw();
+    this.tellShade();
+    this.history.note();
+  }
+
+  tellShade() {
     this.component.setStateValue("shade", { plane: this.data.name, at: this.shade });
   }
 

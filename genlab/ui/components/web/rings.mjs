@@ -61,7 +61,11 @@ class Rings {
     this.steps = rows(data.steps);
     this.uniform = { positive: rows(data.uniform.positive), negative: rows(data.uniform.negative), factors: rows(data.uniform.factors) };
     this.points = floats(data.points);
-    this.active = Math.min(this.active, data.anchors.length - 1);
+    if (fresh) this.active = data.active;
+    if (this.active >= data.anchors.length) {
+      this.active = data.anchors.length - 1;
+      this.tellActive();
+    }
     const { radii, toward } = data;
     if (this.told.takes({ radii, toward }) && !this.pulled) Object.assign(this, { radii, toward });
     this.colours = inks(this.root);
@@ -74,7 +78,9 @@ class Rings {
   put({ radii, toward, active }) {
     const moved = ROLES.some(role => radii[role] !== this.radii[role] || toward[role] !== this.toward[role]);
     Object.assign(this, { radii, toward });
+    const other = active !== this.active;
     this.choose(Math.min(active, this.data.anchors.length - 1));
+    if (other) this.tellActive();
     if (moved) this.commit();
   }
 
@@ -167,6 +173,7 @@ class Rings {
       this.offset = apart - this.ring(role);
     } else if (hit >= 0) {
       this.choose(hit);
+      this.tellActive();
       this.history.note();
     }
   }
@@ -207,6 +214,10 @@ class Rings {
     this.told.tell({ radii, toward });
     this.component.setStateValue("radii", { radii, toward, turn: this.told.turn }); // another value each time, so that it is heard
     this.history.note();
+  }
+
+  tellActive() {
+    this.component.setStateValue("active", this.active);
   }
 
   // Painting.

@@ -11,6 +11,7 @@ const TITLES = { lerp: "Straight line (lerp)", slerp: "Along the sphere (slerp)"
 const FRAMES = 12; // of a filmstrip, for each stretch of the way
 const SECONDS = 3; // for a stretch
 const LAYERS = { density: true, points: true };
+const finely = time => Math.round(time * 1000) / 1000; // as finely as an address says it
 
 export function mount(component) {
   return new Theatre(component.parentElement.querySelector(".genlab"));
@@ -27,12 +28,12 @@ class Theatre {
     this.top = element("canvas");
     this.play = element("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
     this.loop = element("button", { type: "button", "aria-pressed": "true", onclick: () => this.loop.setAttribute("aria-pressed", String(this.loop.getAttribute("aria-pressed") !== "true")) }, "Loop");
-    this.scrub = element("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": "Along the way", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); }, onchange: () => this.history.note() });
+    this.scrub = element("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": "Along the way", oninput: () => { this.stop(); this.seek(Number(this.scrub.value)); }, onchange: () => this.settled() });
     this.rows = Object.fromEntries(Object.keys(KINDS).map(kind => [kind, {
       picture: element("canvas", { class: "picture", role: "img" }),
       film: element("canvas", {
         class: "film", tabindex: -1, onpointerdown: event => { event.target.setPointerCapture(event.pointerId); this.stop(); this.along(event); },
-        onpointermove: event => event.buttons && this.along(event), onpointerup: () => this.history.note(),
+        onpointermove: event => event.buttons && this.along(event), onpointerup: () => this.settled(),
       }),
     }]));
     this.map = element("div", { class: "map" }, element("div", { class: "square" }, this.base, this.top));
@@ -50,6 +51,7 @@ class Theatre {
   update(component) {
     const { data } = component, first = !this.data, fresh = this.data?.name !== data.name;
     Object.assign(this, { component, data });
+    if (first) this.time = data.time;
     if (this.told.takes(data.ends)) this.ends = data.ends;
     this.colours = inks(this.root);
     for (const kind of Object.keys(KINDS)) this.root.style.setProperty(`--${kind}`, data.inks[kind]);
@@ -61,7 +63,9 @@ class Theatre {
   // As it was before: the time at once, the ends of the way by Python, whose widgets hold them.
   put({ time, ends }) {
     this.stop();
+    const moved = time !== this.time;
     this.seek(time);
+    if (moved) this.tellTime();
     if (JSON.stringify(ends) === JSON.stringify(this.ends)) return;
     this.ends = ends;
     this.told.tell(ends);
@@ -108,6 +112,16 @@ class Theatre {
     this.draw();
   }
 
+  // The time was let go of: Python keeps it in the address.
+  settled() {
+    this.history.note();
+    this.tellTime();
+  }
+
+  tellTime() {
+    this.component.setStateValue("time", this.time);
+  }
+
   show(pictures, time) {
     Object.values(this.rows).forEach((row, index) => {
       paint(row.picture, pictures, index);
@@ -140,11 +154,11 @@ class Theatre {
 
   along(event) {
     const box = event.target.getBoundingClientRect();
-    this.seek(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+    this.seek(finely(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width))));
   }
 
   toggle() {
-    if (this.playing) return this.stop();
+    if (this.playing) return this.pause();
     if (this.time >= 1) this.time = 0;
     this.play.textContent = "Pause";
     let before = null, ahead = 1;
@@ -153,7 +167,7 @@ class Theatre {
       let time = this.time + ahead * (before === null ? 0 : (now - before) / 1000 / SECONDS / this.legs);
       before = now;
       if (time >= 1 || time <= 0) {
-        if (this.loop.getAttribute("aria-pressed") !== "true") { this.seek(Math.min(1, Math.max(0, time))); return this.stop(); }
+        if (this.loop.getAttribute("aria-pressed") !== "true") { this.time = Math.min(1, Math.max(0, time)); return this.pause(); }
         if (this.data.closed) time %= 1; else { ahead = time >= 1 ? -1 : 1; time = Math.min(1, Math.max(0, time)); } // and back
       }
       this.seek(time);
@@ -166,6 +180,12 @@ class Theatre {
     if (this.playing) cancelAnimationFrame(this.playing);
     this.playing = null;
     this.play.textContent = "Play";
+  }
+
+  pause() {
+    this.stop();
+    this.seek(finely(this.time));
+    this.settled();
   }
 
   // The plane through both ends and the origin, on which both ways lie.
