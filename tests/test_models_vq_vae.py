@@ -14,6 +14,7 @@ import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError
 from genlab.core.model import Model
+from genlab.metrics import Subject, evaluate
 from genlab.nn.causal import CausalPrior, gumbel_like
 from genlab.nn.quantiser import Quantised, Quantiser, perplexity
 from genlab.training.players import Minimiser
@@ -294,3 +295,16 @@ def test_training_fills_the_codebook_and_rebuilds_better() -> None:
 def test_images_too_small_are_refused_in_words() -> None:
     with pytest.raises(BadInputError, match="takes images of at least 16x16 pixels"):
         genlab.create("vq_vae", (1, 8, 8), halvings=3, levels=2)
+
+
+def test_weighing_codes_is_refused_with_the_reason_as_none_are_drawn() -> None:
+    model, images = build().float().eval(), some_images().float()
+    with torch.no_grad():
+        first, second = (model.bound_terms(images, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in ("reconstruction", "kl"))
+    subject = Subject(model, images.numpy(), training=images.numpy())
+    expected = -(first["reconstruction"] + first["kl"]).mean().item()
+    assert evaluate(subject, ["elbo"])["elbo"].value == pytest.approx(expected, rel=1e-5)
+    for name in ("iwae", "nll", "iwae_bits", "nll_bits"):
+        with pytest.raises(BadInputError, match="would give the evidence lower bound again; choose elbo"):
+            evaluate(subject, [name])

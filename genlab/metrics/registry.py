@@ -202,6 +202,11 @@ def evaluate(
 def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:
     if not entry.installed:
         return f"The metric {entry.name!r} needs packages that are not here; install them with pip install 'genlab[{entry.extra}]'."
+    if entry.needs == ("importance_weighted",) and "bounds" in subject.capabilities:
+        return (
+            f"The metric {entry.name!r} does not apply: {title} has one code for each image and draws none, so that any number of "
+            "weighted codes would give the evidence lower bound again; choose elbo."
+        )
     lacks = [need.replace("_", " ") for need in entry.needs if need not in subject.capabilities]
     missing = "labels" if entry.needs_labels else "known factors, as generated ones have"
     what = f"{title} cannot do what it needs ({', '.join(lacks)})" if lacks else f"the images have no {missing}"

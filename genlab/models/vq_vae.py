@@ -66,6 +66,8 @@ CARD = Card(
         "The counts are not smoothed: an average over vectors is exact, and a code that never won any stays where it is.",
         "The squared error is replaced by the sum over pixels of a likelihood, so that the bound is in nats; "
         "grey levels are scored by the Bernoulli likelihood as if they were probabilities.",
+        "An image has one grid of codes, and none is drawn: importance weighting over any number of codes gives the evidence "
+        "lower bound again, so that the metrics that weigh codes are not offered.",
         "The code of an image is its grid of codebook entries, flattened; any other code is quantised before it is decoded.",
         "The encoder is certain of its codes, so the bound has no entropy: its KL is −log p(k), the prior's cost of the grid.",
     ),
