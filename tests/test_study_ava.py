@@ -16,6 +16,7 @@ import pytest
 import tiny
 import torch
 from scipy.stats import ttest_rel
+from visiting import visit
 
 import genlab
 from genlab.core.seeding import derived_seed
@@ -402,6 +403,26 @@ def test_every_number_without_a_run_names_what_it_comes_from_in_the_file_of_numb
         assert float(row[4].text) == pytest.approx(np.mean(pairs), abs=0.0001)
     text = (running.folder / "report.md").read_text()
     assert text.count('](study.json "') == len(links) == 2 * 7 + 4 * 7 + len(ranked.rows)
+
+
+def test_on_the_page_such_numbers_lead_to_the_files_and_bars_are_drawn(
+    lab: genlab.Workspace, pictures: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = find_study("ava-learning-rates")
+    some = dataclasses.replace(known, data="pictures", grid=lambda quick, images: authors(MODELS, SOME[:2]))
+    report = StudyRun(lab, some, quick=True).run()
+    monkeypatch.setenv("GENLAB_HOME", str(lab.root))
+    monkeypatch.setattr("genlab.studies.studies", lambda: {some.name: some})
+    app = visit("studies", study=some.name)
+    texts = [element.value for element in app.markdown]
+    assert "#### Files" in texts
+    numbers = [entry for table in report.tables for row in table.rows for entry in row if entry.kept]
+    assert sum(text.count("](#files ") for text in texts) == len(numbers) > 14
+    assert any(f'](#files "{numbers[0].kept}")' in text for text in texts)
+    assert [text for text in texts if "Figure 6" in text] == [f"#### Figure 6: BM {kind}" for kind in TABLE_3]
+    captions = [caption.value for caption in app.caption]
+    assert not any("leads to its runs" in caption for caption in captions)
+    assert sum("leads to the files below" in caption for caption in captions) == 3
 
 
 def test_a_report_without_rates_says_nothing() -> None:
