@@ -29,10 +29,14 @@ VERSION = 2  # of the classifier: another one makes kept ones worthless
 
 
 class Features(NamedTuple):
-    """A feature space: its name, and what turns images (N, C, H, W) in [0, 1] into features (N, F), float64."""
+    """A feature space: its name, and what turns images (N, C, H, W) in [0, 1] into features (N, F), float64.
+
+    Those of a classifier of the images also give the `probabilities` (N, classes) that it reads in them.
+    """
 
     name: str
     of: Callable[[np.ndarray], np.ndarray]
+    probabilities: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def feature_spaces(
@@ -99,12 +103,16 @@ def classifier_features(
             save_file(network.state_dict(), part)
             part.replace(kept)
 
-    def of(images: np.ndarray) -> np.ndarray:
+    def through(layers: Callable[[torch.Tensor], torch.Tensor], images: np.ndarray) -> np.ndarray:
         parts = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).split(AT_ONCE)
         with torch.inference_mode():
-            return torch.cat([network.features(part) for part in parts]).double().numpy()
+            return torch.cat([layers(part) for part in parts]).double().numpy()
 
-    return Features(CLASSIFIER, of)
+    return Features(
+        CLASSIFIER,
+        lambda images: through(network.features, images),
+        lambda images: through(lambda part: network(part).softmax(1), images),
+    )
 
 
 def lite0_available() -> bool:

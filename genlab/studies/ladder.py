@@ -80,7 +80,7 @@ def measure(run: Any) -> dict[str, Any]:
     numbers["seconds"] = run.state.seconds
     last = run.scalars()[-1]
     numbers |= {name: last[name] for name in ("d_real", "d_fake") if name in last}
-    numbers |= _of_data(run.images)
+    numbers |= _of_data(run)
     if run.can("samples"):
         numbers |= _of_samples(run, seed)
     if run.can("encodes", "decodes") and not run.can("classifies"):
@@ -90,16 +90,16 @@ def measure(run: Any) -> dict[str, Any]:
     return numbers
 
 
-def _of_data(known: Any) -> dict[str, Any]:
-    """Held-out images of the set `known`: how neighbouring pixels correlate, and how the small classifier reads them."""
-    indices = known.splits["validation"]
-    images = known.tensor(indices).numpy()
+def _of_data(run: Any) -> dict[str, Any]:
+    """Held-out images: how neighbouring pixels correlate, and how the small classifier reads them."""
+    indices = run.images.splits["validation"]
+    images = run.images.tensor(indices).numpy()
     numbers: dict[str, Any] = {"correlation_of_data": ladder_measures.neighbour_correlation(images)}
-    if known.labels is None:
+    if run.classifier() is None:
         return numbers
-    labels = np.asarray(known.labels)[indices]
-    shares = ladder_measures.class_shares(images, known)
-    right = ladder_measures.class_probabilities(images, known).argmax(1) == labels
+    labels = np.asarray(run.images.labels)[indices]
+    shares = ladder_measures.class_shares(images, run)
+    right = ladder_measures.class_probabilities(images, run).argmax(1) == labels
     return numbers | {
         "correlation_within_of_data": ladder_measures.neighbour_correlation(images, labels),
         "read_right": float(right.mean()),
@@ -112,9 +112,9 @@ def _of_samples(run: Any, seed: int) -> dict[str, Any]:
     """The same of samples; within a class only where the class can be asked for."""
     images = run.sample(DRAWN, seed=seed).array
     numbers: dict[str, Any] = {"correlation": ladder_measures.neighbour_correlation(images)}
-    if run.images.labels is None:
+    if run.classifier() is None:
         return numbers
-    shares = ladder_measures.class_shares(images, run.images)
+    shares = ladder_measures.class_shares(images, run)
     numbers |= {"shares": shares, "kinds": ladder_measures.kinds(shares)}
     if run.can("samples_by_label"):
         labels = np.arange(DRAWN) % len(run.images.class_names)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from genlab.core.batch import Batches
     from genlab.core.settings import TrainingSettings
-    from genlab.nn.classifier import SmallClassifier
     from genlab.nn.game import TwoPlayerGame
 
 FITTED = 1000  # training images that principal components and codes are taken from
@@ -53,27 +50,9 @@ def neighbour_correlation(images: np.ndarray, labels: np.ndarray | None = None) 
     return float((left * right).sum() / math.sqrt((left**2).sum() * (right**2).sum() + 1e-12))
 
 
-@lru_cache(maxsize=1)
-def small_classifier(directory: Path, content: str) -> SmallClassifier:
-    """The small classifier of the image set in a folder, whose hash is `content`: that of the features."""
-    import torch
-
-    from genlab.data import open_set
-    from genlab.nn.classifier import train_classifier
-
-    images = open_set(directory)
-    chosen, labels = np.sort(images.splits["train"]), np.asarray(images.labels)
-    pixels = torch.from_numpy(np.asarray(images.images[chosen]))
-    return train_classifier(pixels, torch.from_numpy(labels[chosen]).long(), len(images.class_names))
-
-
-def class_probabilities(images: np.ndarray, known: Any) -> np.ndarray:
-    """How the small classifier of the image set `known` reads images (N, C, H, W): probabilities (N, classes)."""
-    import torch
-
-    network = small_classifier(known.directory, known.hash)
-    with torch.inference_mode():
-        return network(torch.as_tensor(images, dtype=torch.float32)).softmax(1).double().numpy()
+def class_probabilities(images: np.ndarray, run: Any) -> np.ndarray:
+    """How the small classifier of a run's image set reads images (N, C, H, W): probabilities (N, classes)."""
+    return run.classifier()().probabilities(images)  # type: ignore[no-any-return]
 
 
 def kinds(shares: Sequence[float]) -> float:
@@ -85,15 +64,15 @@ def kinds(shares: Sequence[float]) -> float:
     return math.exp(-sum(share * math.log(share) for share in shares if share > 0))
 
 
-def class_shares(images: np.ndarray, known: Any) -> list[float]:
-    """The share of images (N, C, H, W) that the small classifier of `known` takes for each class."""
-    read = class_probabilities(images, known).argmax(1)
-    return (np.bincount(read, minlength=len(known.class_names)) / len(read)).tolist()
+def class_shares(images: np.ndarray, run: Any) -> list[float]:
+    """The share of images (N, C, H, W) that the small classifier takes for each class."""
+    read = class_probabilities(images, run).argmax(1)
+    return (np.bincount(read, minlength=len(run.images.class_names)) / len(read)).tolist()
 
 
-def unsure(images: np.ndarray, known: Any) -> float:
-    """The share of images to which the small classifier of `known` gives no class a probability of 0.9."""
-    return float((class_probabilities(images, known).max(1) < SURE).mean())
+def unsure(images: np.ndarray, run: Any) -> float:
+    """The share of images to which the small classifier gives no class a probability of 0.9."""
+    return float((class_probabilities(images, run).max(1) < SURE).mean())
 
 
 def latent_space(run: Any) -> dict[str, float]:
@@ -127,8 +106,8 @@ def latent_space(run: Any) -> dict[str, float]:
         "holes": holes(training_codes, codes, drawn),
         "jump": jump(lambda some: run.decode(some).array, codes[:WALKS], others[:WALKS]),
     }
-    if known.labels is not None:
-        numbers |= {f"unsure_{name}": unsure(pictures, known) for name, pictures in seen.items()}
+    if run.classifier() is not None:
+        numbers |= {f"unsure_{name}": unsure(pictures, run) for name, pictures in seen.items()}
     return numbers
 
 

@@ -183,7 +183,7 @@ class Analyse:
             factors={name: values[indices] for name, values in images.factors.items()},
             training=read(images, training),
             seed=seed,
-            classifier=self._classifier(),
+            classifier=self.classifier(),
             library=self._library,
             features=features,
         )
@@ -194,7 +194,7 @@ class Analyse:
         indices = split_indices(self.images, "train")
         return (read(self.images, indices[start : start + CHUNK]) for start in range(0, len(indices), CHUNK))
 
-    def _classifier(self) -> Callable[[], Features] | None:
+    def classifier(self) -> Callable[[], Features] | None:
         """Features of a small classifier of the run's images, kept under their hash; None where they have no classes."""
         images, labels, classes = self.images, self.images.labels, len(self.images.class_names)
         if labels is None or classes < 2:
