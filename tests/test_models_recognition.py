@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.events import Diagnosed, EpochFinished
+from genlab.core.registry import models
 from genlab.core.seeding import derived_seed, seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.core.shapes import Shape
@@ -30,7 +31,7 @@ from genlab.nn.backbones import Remembering, backbone, small_cnn
 from genlab.nn.triplet import triplet_statistics
 from genlab.runs.directory import RunDirectory
 from genlab.training.augment import vary
-from genlab.training.diagnosis import Look, nothing_told_apart
+from genlab.training.diagnosis import Look, margin_collapse, nothing_told_apart
 from genlab.training.loop import Training
 
 CPU = torch.device("cpu")
@@ -496,7 +497,8 @@ def looks(near: float, far: float, count: int = 5, step: int = 200, **more: floa
     return [Look(epoch, scalars, {}, {}, step) for epoch in range(1, count + 1)]
 
 
-RATES = {"margin": 0.6, "learning_rate": 1e-2}
+RATES = {"margin": 0.6, "learning_rate": 1e-2, "epochs": 30}
+SHORT = {**RATES, "epochs": 8}  # quick: 112 steps
 
 
 @pytest.mark.parametrize(("seen", "told"), [
@@ -511,11 +513,67 @@ RATES = {"margin": 0.6, "learning_rate": 1e-2}
     ([Look(1, {"loss": 0.6}, {}, {}, 300)] * 5, ""),
 ])  # fmt: skip
 def test_embeddings_that_tell_nothing_apart_are_found(seen: list[Look], told: str) -> None:
-    found = nothing_told_apart(seen, RATES)
-    assert (found is not None) == bool(told)
-    if found is not None:
-        assert told in found.message
-        assert found.changes == {"learning_rate": pytest.approx(1e-3)}
+    found = [finding for detect in (margin_collapse, nothing_told_apart) if (finding := detect(seen, RATES))]
+    assert len(found) == bool(told)
+    for one in found:
+        assert told in one.message
+        assert one.changes == {"learning_rate": pytest.approx(1e-3)}
+
+
+def steadily(*far: float, per_epoch: int = 14, held_out: Sequence[float] = (), active: float = 1.0) -> list[Look]:
+    """Epochs in which two things lie so far apart, and one thing lies half as far."""
+
+    def told(distance: float) -> dict[str, float]:
+        return {
+            "loss": 0.6,
+            "active": active,
+            "semi_hard": 0.4,
+            "positive_distance": distance / 2,
+            "negative_distance": distance,
+        }
+
+    held = [told(distance) for distance in held_out] or [{}] * len(far)
+    pairs = enumerate(zip(far, held, strict=True), 1)
+    return [Look(epoch, {**told(train), "active": 1.0}, seen, {}, epoch * per_epoch) for epoch, (train, seen) in pairs]
+
+
+@pytest.mark.parametrize(("seen", "values", "change"), [
+    (steadily(0.05, 0.05, 0.05, 0.05), SHORT, {"learning_rate": 1e-3}),  # epochs 2 to 4 of 8 are under way
+    (steadily(0.05, 0.05, 0.05), SHORT, None),
+    (steadily(0.05, 0.05, 0.05, 0.05), {**SHORT, "epochs": 30}, None),  # of 420 steps 105 are the beginning
+    (steadily(1.0, 0.05, 0.061, 0.05), SHORT, None),
+    (steadily(1.0, 0.05, 0.05, 0.05), {**SHORT, "learning_rate": 1e-3}, {"margin": 0.3}),
+    (steadily(1.0, 0.05, 0.05, 0.05), {**SHORT, "decoupled_weight_decay": 1.0}, {"decoupled_weight_decay": 0.0}),
+    (steadily(1.0, 0.05, 0.05, 0.05), {**SHORT, "decoupled_weight_decay": 0.9}, {"learning_rate": 1e-3}),
+    (steadily(1.0, 1.0, 1.0, 1.0, held_out=[0.0] * 4), SHORT, {"learning_rate": 1e-3}),  # hidden by the batches' statistics
+    (steadily(0.0, 0.0, 0.0, 0.0, held_out=[1.0] * 4), SHORT, None),
+    (steadily(1.0, 1.0, 1.0, 1.0, held_out=[0.0] * 4, active=0.0), SHORT, None),  # one held-out thing makes no triplet
+])  # fmt: skip
+def test_a_collapse_is_told_in_short_runs_with_its_cause(
+    seen: list[Look], values: dict[str, float], change: dict[str, float] | None
+) -> None:
+    found = margin_collapse(seen, values)
+    assert (None if found is None else found.changes) == (change if change is None else pytest.approx(change))
+
+
+def test_a_quick_run_that_collapses_is_told_so_with_symptom_cause_and_remedy(images: ImageSet) -> None:
+    """Weights are wiped out in every step, and only what is the same for all images is left: the network of the preset quick."""
+    preset = models()["recognition"].card.presets["quick"]
+    built = model(learning_rate=0.1, embedding_dim=preset["embedding_dim"])
+    settings = TrainingSettings(epochs=preset["epochs"], batch_size=8, decoupled_weight_decay=10.0, device="cpu")
+    events = list(Training(built, images.batches("identities"), settings).events())
+    told = [event for event in events if isinstance(event, Diagnosed) and not event.cured]
+    assert [event.disease for event in told] == ["collapse at the margin"]
+    assert told[0].step < 112
+    assert "embedded alike" in told[0].message
+    assert "Weight decay takes 100% off" in told[0].message
+    assert told[0].changes == {"decoupled_weight_decay": 0.0}
+    with torch.no_grad():
+        vectors = built.eval().embed(images.tensor(images.splits["validation"]))
+    assert torch.pdist(vectors).max() < 0.06
+    assert told[0].message.count("margin of 0.6") == 1
+    last = [event for event in events if isinstance(event, EpochFinished)][-1]
+    assert last.validation["loss"] == pytest.approx(0.6, abs=0.06)
 
 
 @pytest.mark.parametrize(("meaningless", "disease"), [(True, {"nothing told apart"}), (False, set())])
