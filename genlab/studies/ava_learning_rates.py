@@ -329,7 +329,8 @@ STUDY = Study(
     measure_failed=diverged,
     departures=(
         "The authors' rule is their published program, not the printed update equations; all seeds of a model at a rate train side by "
-        "side in this process. `genlab train ava5 --preset paper --set rate=1` does the same as a run, on shuffled images.",
+        "side in the study's own process. `genlab train ava5 --preset paper --set rate=1` does much the same as a run, on shuffled images "
+        "less those kept for validation.",
         "A seed has the same noise in every model, so that models can be compared seed by seed; the paper has one repeat of each.",
         "The two poles, VAE and GAN, are there with the authors' rule alone: with exact gradients there is nothing to compare the AVAs with.",
         "With exact gradients a run takes Adam, one image at a time, with the rate of the table for all networks, and keeps some images "
