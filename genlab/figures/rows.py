@@ -10,7 +10,7 @@ from genlab.core.errors import BadInputError
 from genlab.figures.images import Images
 
 GAP = 2  # screen pixels between images, and around names
-SIZE = 14  # of the names, in screen pixels
+SIZE = 22  # of the names, in screen pixels
 
 
 def named_rows(rows: Mapping[str, Any], *, scale: int | None = None) -> bytes:

@@ -55,6 +55,7 @@ EXAMPLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     PLANES[1]: ("vae", {"latent_dim": 2}),
 }
 DRAWN = 500
+SURE = 0.05  # p below which a difference is called one
 FLOORS = ("frechet", "coverage", "feature_diversity")  # what training images reach in the samples' place is known
 METRICS = ("frechet", "coverage", "feature_diversity", "bits_per_dimension", "elbo_bits")
 
@@ -170,27 +171,22 @@ def gaps(results: Sequence[Result], first: str, second: str, name: str) -> list[
 
 
 def clear(differences: Sequence[float]) -> bool:
-    """Whether paired differences lie away from 0 by more than twice their standard deviation over seeds.
+    """Whether the seeds bear out that paired differences are not 0: p < 0.05.
 
-    >>> clear([0.5, 0.6]), clear([0.5, -0.1]), clear([0.5])
+    >>> clear([0.5, 0.51]), clear([0.5, -0.1]), clear([0.5])
     (True, False, False)
     """
-    mean, deviation = spread(differences)
-    return abs(mean) > 2 * deviation  # never, where the deviation is not known
+    return p_value(differences) < SURE  # never, where one seed has no p
 
 
 def judged(differences: Sequence[float]) -> str:
-    """Paired differences as a verdict in words: by how much, and whether the seeds bear it out."""
+    """Paired differences in words: by how much, and the p of it."""
     if not differences:
         return "no seed has both yet"
     mean = spread(differences)[0]
     if len(differences) == 1:
         return f"a difference of {mean:+.2g} with one seed, which cannot be judged"
-    than = "more" if clear(differences) else "less"
-    return (
-        f"a difference of {mean:+.2g}, {than} than two standard deviations over {len(differences)} seeds, "
-        f"p = {p_value(differences):.2g}"
-    )
+    return f"a difference of {mean:+.2g} over {len(differences)} seeds, p = {p_value(differences):.2g}"
 
 
 def pixels(results: Sequence[Result]) -> str:
@@ -201,7 +197,7 @@ def pixels(results: Sequence[Result]) -> str:
     drawn = spread([_number(within)(result) for result in _known(results, "naive Bayes", within)])[0]
     said = (
         f"Independent pixels: within a class, neighbouring pixels of naive Bayes samples correlate by "
-        f"{_told(results, 'naive Bayes', within, '.2f')}, those of held-out images by {data:.2f}."
+        f"{_told(results, 'naive Bayes', within, 'z.2f')}, those of held-out images by {data:.2f}."
     )
     if within == "correlation":
         said = said.replace("within a class, n", "n")
@@ -218,27 +214,25 @@ def pixels(results: Sequence[Result]) -> str:
 def latent(results: Sequence[Result]) -> list[str]:
     """Where codes lie, what is drawn from N(0, I), what lies between two codes, and the same of two dimensions."""
 
-    def both(name: str, rungs: tuple[str, str] = (AUTOENCODER, VAE), form: str = ".2f") -> str:
-        autoencoder, vae = (_told(results, rung, name, form) for rung in rungs)
-        return f"{autoencoder} for the autoencoder, {vae} for the VAE ({judged(gaps(results, *rungs, name))})"
+    def both(name: str, rungs: tuple[str, str] = (AUTOENCODER, VAE)) -> str:
+        autoencoder, vae = (_told(results, rung, name, ".2f") for rung in rungs)
+        return f"{autoencoder} with the autoencoder and {vae} with the VAE ({judged(gaps(results, *rungs, name))})"
 
     between = gaps(results, AUTOENCODER, VAE, "unsure_between")
     walks = "" if not between else (
         " The autoencoder's walks cross more unclear images than the VAE's."
         if clear(between) and spread(between)[0] < 0
-        else " So walks between images do not tell the two apart on this set."
+        else " The autoencoder's walks cross no more unclear images than the VAE's, as far as these seeds tell."
     )  # fmt: skip
     return [
         f"Codes spread over a large area: the share of held-out codes outside the ball that holds 99 % of N(0, I) is {both('outside')}; "
-        f"a dimension of the codes has the standard deviation {_told(results, AUTOENCODER, 'code_deviation', '.2f')} and "
-        f"{_told(results, VAE, 'code_deviation', '.2f')}.",
-        f"Draws from N(0, I): what they decode to covers a share of the held-out images of {both('prior_coverage')}; the share of it of no "
-        f"clear class is {both('unsure_prior')}, where of reconstructions it is {_told(results, AUTOENCODER, 'unsure_codes', '.2f')} "
-        f"and {_told(results, VAE, 'unsure_codes', '.2f')}.",
-        f"Between two codes: halfway between those of two images, the share of decoded images of no clear class is {both('unsure_between')}; "
-        f"the largest of {ladder_measures.STEPS - 1} steps is, in pixels, this many times the mean one: {both('jump')}.{walks}",
-        f"Two dimensions: the share of draws from N(0, I) that fall into holes, farther from any code than held-out codes are, is "
-        f"{both('holes', PLANES)}; the largest step of a walk is this many times the mean one: {both('jump', PLANES)}.",
+        f"the standard deviation of a dimension is {both('code_deviation')}.",
+        f"Draws from N(0, I): the share of held-out images that they cover once decoded, on pixels-PCA, is {both('prior_coverage')}. "
+        f"The share of them of no clear class is {both('unsure_prior')}; of reconstructions it is {both('unsure_codes')}.",
+        f"Between two codes: the share of images decoded halfway between those of two images that are of no clear class is "
+        f"{both('unsure_between')}; the largest of {ladder_measures.STEPS - 1} steps in pixels over the mean one is {both('jump')}.{walks}",
+        f"Two dimensions: the share of draws from N(0, I) in holes, farther from any code than held-out codes are, is "
+        f"{both('holes', PLANES)}; the largest step of a walk over the mean one is {both('jump', PLANES)}.",
     ]  # fmt: skip
 
 
@@ -248,14 +242,23 @@ def vanishing(results: Sequence[Result]) -> list[str]:
     stalls = clear(plain) and spread(plain)[0] > 0
     return [
         _gradients(_curves(results, "untrained")),
-        f"In training, without batch normalisation in the generator: minimax ends at D(G(z)) = {_told(results, PLAIN[0], 'd_fake', '.2g')} and covers "
-        f"{_told(results, PLAIN[0], 'coverage', '.2f')} of the held-out images, the non-saturating loss at {_told(results, PLAIN[1], 'd_fake', '.2g')} "
-        f"and {_told(results, PLAIN[1], 'coverage', '.2f')} ({judged(plain)}). "
-        + ("The vanishing gradient stalls the first." if stalls else "Vanishing gradients did not show in these runs."),
-        f"With batch normalisation: minimax ends at D(G(z)) = {_told(results, MINIMAX, 'd_fake', '.2g')} and covers {_told(results, MINIMAX, 'coverage', '.2f')}, "
-        f"the non-saturating loss at {_told(results, HEURISTIC, 'd_fake', '.2g')} and {_told(results, HEURISTIC, 'coverage', '.2f')} ({judged(usual)}). "
-        + ("Here too the losses differ." if clear(usual) else "Here vanishing gradients did not show."),
+        f"In training, without batch normalisation in the generator: {_losses(results, *PLAIN)}"
+        + ("The vanishing gradient stalls the first." if stalls else "That the first stalls is not borne out.") * bool(plain),
+        f"With batch normalisation: {_losses(results, MINIMAX, HEURISTIC)}"
+        + ("Here too the two losses differ." if clear(usual) else "That the losses differ is not borne out here.") * bool(usual),
     ]  # fmt: skip
+
+
+def _losses(results: Sequence[Result], minimax: str, other: str) -> str:
+    """Where two runs end that differ in the generator's loss."""
+    differences = gaps(results, minimax, other, "coverage")
+    if not differences:
+        return "not measured yet."
+    told = [
+        f"ends at D(G(z)) = {_told(results, rung, 'd_fake', '.2g')} and covers {_told(results, rung, 'coverage', '.2f')} of the held-out images"
+        for rung in (minimax, other)
+    ]
+    return f"minimax {told[0]}, the non-saturating loss {told[1]} ({judged(differences)}). "
 
 
 def _gradients(curves: Sequence[Mapping[str, Sequence[float]]]) -> str:
@@ -293,7 +296,7 @@ def collapse(results: Sequence[Result]) -> str:
         f"Its D(x) = {_told(results, SLOW, 'd_real', '.2f')} and D(G(z)) = {_told(results, SLOW, 'd_fake', '.2f')} look like the optimum: "
         "the losses do not tell."
         if collapsed
-        else "That is no collapse: less than half of what the other covers would have to be lost, by more than the seeds differ."
+        else "A collapse would lose more than half of what the other covers, with p < 0.05."
     )
     return (
         f"Mode collapse{'' if collapsed else ' did not appear'}: with a discriminator that learns in steps a hundredth of the usual size, samples cover "
