@@ -150,7 +150,7 @@ def _by_rate(results: Sequence[Result], rates: Sequence[float]) -> Table:
         entries = [mean_entry(chosen(results, model=model, rate=rate), bm, ".4f") for model in MODELS]
         rows.append(
             (
-                Entry(f"γ = {rate:g}"),
+                Entry(f"γ\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{rate:g}"),
                 *(_beside(e, printed(model, rate)) for model, e in zip(MODELS, entries, strict=True)),
             )
         )
@@ -224,7 +224,7 @@ def _exact(results: Sequence[Result]) -> Table:
     """BM of the runs that went well, and how many diverged, all linked."""
     rows = []
     for rate in EXACT_RATES:
-        fields = [Entry(f"γ = {rate:g}")]
+        fields = [Entry(f"γ\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{rate:g}")]
         for model in EXACT:
             cells = chosen(results, model=model, rate=rate)
             well = [result for result in cells if "bm" in result.numbers]

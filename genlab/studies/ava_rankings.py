@@ -27,9 +27,9 @@ PRINTED = {
 }  # fmt: skip
 REPEAT, FARTHEST = 0.0022, 0.021  # by which two repeats of the authors' own differ in a cell: on average, and at most
 KINDS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "mean": statistics.fmean, "maximum": max, "minimum": min, "standard deviation": lambda values: spread(values)[1],
+    "mean": statistics.fmean, "maximum": max, "minimum": min, "SD": lambda values: spread(values)[1],
 }  # fmt: skip
-"""The rows of table 3 over learning rates; figure 6 draws them."""
+"""The rows of table 3 over learning rates; figure 6 draws them (SD is the standard deviation)."""
 
 
 TWINS = (("ava1", "ava2"), ("ava3", "ava4"))
@@ -60,11 +60,11 @@ CLAIMS = tuple(
         ("maximum", "ava5", True, ("gan",)),
         ("minimum", "ava3", False, ("vae",)),
         ("minimum", "ava4", False, ("vae",)),
-        ("standard deviation", "ava5", False, ("gan", "ava1", "ava2")),  # the smallest of all
-        ("standard deviation", "ava1", False, ("gan",)),
-        ("standard deviation", "ava2", False, ("gan",)),
-        ("standard deviation", "ava3", False, ("vae",)),
-        ("standard deviation", "ava4", False, ("vae",)),
+        ("SD", "ava5", False, ("gan", "ava1", "ava2")),  # the smallest of all
+        ("SD", "ava1", False, ("gan",)),
+        ("SD", "ava2", False, ("gan",)),
+        ("SD", "ava3", False, ("vae",)),
+        ("SD", "ava4", False, ("vae",)),
     )
     for rival in rivals
 )
@@ -146,7 +146,7 @@ def tested(results: Sequence[Result], rates: Sequence[float]) -> list[Tested]:
 
 def one_repeat(kind: str, rates: int) -> float:
     """By how much a repeat of the authors' moves the difference of two models on average: √2 as much as one cell, and for
-    means and standard deviations over `rates` as little as means of so many move.
+    means and SDs over `rates` as little as means of so many move.
     """
     return REPEAT * math.sqrt(2) / (1 if kind in ("maximum", "minimum") else math.sqrt(rates))
 
@@ -175,10 +175,10 @@ def ranking_table(claims: Sequence[Tested], rates: int) -> Table:
     rows = []
     for each in claims:
         noise = one_repeat(each.claim.kind, rates)
-        way = "beyond it" if (each.printed > 0) == each.claim.higher else "the other way"
+        way = "beyond one repeat" if (each.printed > 0) == each.claim.higher else "the other way round"
         kept = "; ".join(f"{pair}: {value:+.5f}" for pair, value in each.apart.items())
         rows.append((
-            Entry(str(each.claim)), Entry(f"{each.printed:+.4f}"), Entry(f"{noise:.4f}"), Entry("within it" if abs(each.printed) <= noise else way),
+            Entry(str(each.claim)), Entry(f"{each.printed:+.4f}"), Entry(f"{noise:.4f}"), Entry("within one repeat" if abs(each.printed) <= noise else way),
             Entry(f"{statistics.fmean(each.apart.values()):+.4f}", kept=kept),
             Entry(_p(each.p)), Entry(_p(each.adjusted)), Entry(each.verdict),
         ))  # fmt: skip
@@ -186,10 +186,10 @@ def ranking_table(claims: Sequence[Tested], rates: int) -> Table:
         "Means are compared over learning rates, the rest over seeds, which have the same noise in every model. "
         f"p is of a paired t-test; Holm's correction allows for {len(claims)} tests at once, and the verdict goes by it at 0.05. “One repeat” is "
         f"by how much a repeat of the authors' moves such a difference on average: their cells move by {REPEAT} (by {FARTHEST} at "
-        f"most), a difference of two √2 as much, one of means or standard deviations over {rates} rates 1/√{rates} of that. “Best of all” "
+        f"most), a difference of two √2 as much, one of means or SDs over {rates} rates 1/√{rates} of that. “Best of all” "
         "is tested against the models at the same pole; the others are far off."
     )  # fmt: skip
-    head = ("the paper states", "printed", "one repeat", "the print lies", "measured", "p", "p (Holm)", "verdict")
+    head = ("the paper states", "printed", "one repeat", "the print is", "measured", "p", "p (Holm)", "verdict")
     return Table("Every ranking that the paper states, tested", head, tuple(rows), caption)
 
 

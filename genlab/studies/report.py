@@ -111,7 +111,7 @@ def bars_svg(bars: Bars) -> str:
     axes.set(title=bars.title, ylabel=bars.y_label)
     axes.set_axisbelow(True)
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False, fontsize="small", ncols=2)
+    axes.legend(frameon=False, fontsize="small", ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return _drawn(figure)
 
 
