@@ -1,8 +1,10 @@
-"""Ten people at once: what a committed gesture and a session cost the server: `python benchmarks/sessions.py [--quick]`.
+"""Ten people at once: what a committed gesture and a session cost the server: `python benchmarks/sessions.py [--quick] [PAGE …]`.
 
 Ten tabs of a real Chromium, each a session of its own, stand on the Latent page of a shipped run, then ten on the Triplets
-page. In turns each of them ends a gesture that Python hears of: a drag across the plane, a click and a lasso on the map, a ring
-let go; a click on the same map as a Plotly chart stands beside it. The server's processor time is taken over all of them,
+page, and on the board and the walk of the Interpolate page, the last three also for a run on 64x64 pixels in colour, with a
+recogniser that is asked about the triplets. In turns each of them ends a gesture that Python hears of: a drag across the plane,
+a click and a lasso on the map, a ring or a slider of the board let go, other ends of a walk; a click on the same map as a Plotly
+chart stands beside it. The server's processor time is taken over all of them,
 less what it uses at rest, and the memory that is its own (anonymous pages: libraries are shared with whatever else runs) before
 and after nine of the ten came. Wall-clock time does not matter, but
 run it on a machine that does nothing else.
@@ -24,6 +26,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from triplets_page import CHROMIUM, FLAGS, serve
 
 RUN = "digits-vae"
+LARGE, EYES = "log-ends-variant", "log-ends-recognition"  # 64x64 in colour, and who says which of its triplets are semi-hard
+VIEW, FILMS = ".genlab[data-where=browser][data-shown]", ".genlab[data-films]"
 SESSIONS = 10
 REST = 1500  # milliseconds after a gesture: all that it sets off is over
 Gesture = Callable[[Page, int], None]
@@ -90,6 +94,16 @@ def ring(page: Page, turn: int) -> None:
     page.get_by_role("slider", name="Ring of the negatives").press("ArrowLeft" if turn % 2 else "ArrowRight")
 
 
+def slider(page: Page, turn: int) -> None:
+    page.locator(".genlab input[type=range]").first.press("ArrowLeft" if turn % 2 else "ArrowRight")
+
+
+def ends(page: Page, turn: int) -> None:
+    field = page.get_by_role("textbox", name="Ends (numbers)")
+    field.fill(f"{turn % 500}, {turn % 470 + 9}")
+    field.press("Enter")
+
+
 def visit(browser: Browser, url: str, page: str, ready: str) -> Page:
     tab = browser.new_context(viewport={"width": 1280, "height": 1400}).new_page()
     tab.set_default_timeout(120_000)
@@ -150,10 +164,17 @@ def main() -> None:
     sessions, rounds = (3, 2) if quick else (SESSIONS, 2)
     load = os.getloadavg()[0]
     pages: dict[str, tuple[str, str, dict[str, Gesture]]] = {
-        "latent": (f"latent?run={RUN}&limit=500", ".genlab[data-where=browser][data-shown]", {"plane": plane, "click": click, "lasso": lasso}),
-        "triplets": (f"triplets?run={RUN}&anchors=3", ".genlab[data-where=browser][data-shown]", {"ring": ring}),
+        "latent": (f"latent?run={RUN}&limit=500", VIEW, {"plane": plane, "click": click, "lasso": lasso}),
+        "triplets": (f"triplets?run={RUN}&anchors=3", VIEW, {"ring": ring}),
+        "triplets, 64x64 in colour": (f"triplets?run={LARGE}&anchors=3&hard-for={EYES}", VIEW, {"ring": ring}),
+        "traverse": (f"interpolate?run={RUN}&way=Traverse", VIEW, {"board": slider}),
+        "traverse, 64x64 in colour": (f"interpolate?run={LARGE}&way=Traverse", VIEW, {"board": slider}),
+        "walk": (f"interpolate?run={RUN}&ends=3,500", FILMS, {"ends": ends}),
+        "walk, 64x64 in colour": (f"interpolate?run={LARGE}&ends=3,500", FILMS, {"ends": ends}),
         "latent, as a Plotly chart": (f"latent?run={RUN}&limit=500&plotly=true", ".st-key-figure-map .point", {"click": chart}),
     }  # fmt: skip
+    wanted = [argument for argument in sys.argv[1:] if argument != "--quick"]
+    pages = {name: page for name, page in pages.items() if not wanted or name in wanted}
     with tempfile.TemporaryDirectory() as home, sync_playwright() as play:
         server, url = serve(home)
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

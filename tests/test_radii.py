@@ -230,15 +230,15 @@ def test_the_page_says_what_share_is_semi_hard_for_a_chosen_network(lab: genlab.
     sampler = lab.runs["sampler"]
     app = visit("triplets", run=sampler.id, step="sigma", anchors="3,4", draws="5", seed="7")
     anchors = sampler.images.tensor([3, 4]).numpy()
-    found = sampler.hardness(anchors, TripletSettings(step="sigma"), "eyes", draws=24, seed=7)
+    found = sampler.hardness(anchors, TripletSettings(step="sigma"), "eyes", draws=16, seed=7)
     assert app.selectbox("hard-for").value == lab.runs["eyes"].id
     (told,) = [text.value for text in app.markdown if "semi-hard for" in text.value]
-    assert told.startswith(f"**{found.semi_hard:.1%}** of 48 draws are semi-hard for “eyes”")
+    assert told.startswith(f"**{found.semi_hard:.1%}** of 32 draws are semi-hard for “eyes”")
     assert f"(easy {found.easy:.1%}, hard {found.hard:.1%}; margin 0.4)" in told
     fine(app.slider("negative_radius").set_value(0.9).run())
     wider = TripletSettings(step="sigma", negative_radius=0.9)
-    share = sampler.hardness(anchors, wider, "eyes", draws=24, seed=7).semi_hard
-    assert any(text.value.startswith(f"**{share:.1%}** of 48 draws") for text in app.markdown)
+    share = sampler.hardness(anchors, wider, "eyes", draws=16, seed=7).semi_hard
+    assert any(text.value.startswith(f"**{share:.1%}** of 32 draws") for text in app.markdown)
 
 
 def test_without_a_recognition_run_the_page_says_how_to_get_one(

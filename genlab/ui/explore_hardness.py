@@ -23,7 +23,7 @@ from genlab.workspace.radii import Role, margin_of
 if TYPE_CHECKING:
     from genlab.ui.explore_pick import Chosen
 
-COUNT = 48  # triplets that are looked at, at least
+COUNT = 32  # triplets that are looked at, at least
 KEPT = 128  # of positives, and of negatives, whose distances are remembered
 
 MEANING = (

@@ -12,9 +12,12 @@ import streamlit as st
 import genlab
 from genlab.core.errors import BadInputError
 from genlab.figures.images import Images
-from genlab.ui.explore_gallery import data_url, image_name
+from genlab.ui.components.media import address_of
+from genlab.ui.explore_gallery import image_name
 from genlab.ui.explore_newcomer import Prepared, own_pictures
 from genlab.ui.messages import plain
+from genlab.ui.pictures import png
+from genlab.ui.remembering import content_of, remembered
 from genlab.ui.undo import undoable_row
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 ORIGINS = ("Its images", "My pictures")
 PER_PAGE = 40
 ACROSS = 10
+KEPT = 32  # pages of thumbnails
 _THUMBNAILS = st.components.v2.component(
     "genlab_thumbnails",
     html="<div class='thumbnails'></div>",
@@ -160,10 +164,10 @@ def _browser(images: ImageSet, key: str, text: str, most: int) -> None:
         st.caption("No image of this class.")
         return
     chosen = set(re.findall(r"\d+", text))
-    thumbnails = Images(np.asarray(images.images[shown]))
-    height, width = thumbnails.array.shape[2:]
+    sheet = remembered("thumbnails", (images.hash, content_of(shown)), lambda: _sheet(images, shown), KEPT)
+    height, width = images.shape[1:]
     data = {
-        "sheet": data_url(thumbnails.grid(ACROSS, gap=0, scale=1)),
+        "sheet": address_of(sheet, "image/png", f"{key}-sheet"),
         "across": min(ACROSS, len(shown)),
         "down": -(-len(shown) // ACROSS),
         "proportion": f"{width} / {height}",
@@ -173,6 +177,11 @@ def _browser(images: ImageSet, key: str, text: str, most: int) -> None:
         ],
     }
     _THUMBNAILS(key=f"{key}-thumbnails", data=data, on_picked_change=lambda: _toggle(key, most))
+
+
+def _sheet(images: ImageSet, numbers: np.ndarray) -> bytes:
+    """Some images beside each other in rows, as a file that the browser keeps."""
+    return png(Images(np.asarray(images.images[numbers])).grid(ACROSS, gap=0, scale=1))
 
 
 def _toggle(key: str, most: int) -> None:

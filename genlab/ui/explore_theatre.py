@@ -16,7 +16,7 @@ from genlab.figures.palette import PALETTE
 from genlab.ui.components import heard
 from genlab.ui.components.browser import doubles, view
 from genlab.ui.explore_controls import as_csv, file_stem, keep_in_address, linked, offer, weights_of
-from genlab.ui.messages import plain
+from genlab.ui.messages import boundary, plain
 from genlab.ui.routes import decoder_addresses
 from genlab.workspace.exhibit import ground_of
 
@@ -98,6 +98,8 @@ def _name(run: genlab.Run, *parts: Any) -> str:
     return f"{weights_of(run)}/{hashlib.blake2b(content, digest_size=6).hexdigest()}"
 
 
+@st.fragment
+@boundary()
 def board(run: genlab.Run, code: np.ndarray, found: Traversal, shown: int) -> None:
     """A slider for each of the dimensions most used; the code that was let go of can be taken away."""
     used, values = found.dimensions[:shown], found.values[:shown]

@@ -11,12 +11,13 @@ import genlab
 from genlab.figures import kl_bars
 from genlab.figures.images import Images
 from genlab.figures.video import REMEDY, ffmpeg
-from genlab.ui.explore_controls import file_stem, offer, seed_input
+from genlab.ui.explore_controls import file_stem, offer, seed_input, weights_of
 from genlab.ui.explore_gallery import labelled_rows
 from genlab.ui.explore_pick import choose_images, one_of_each
 from genlab.ui.explore_theatre import board, theatre
 from genlab.ui.messages import boundary, guarded
 from genlab.ui.pictures import show_figure
+from genlab.ui.remembering import content_of, remembered
 from genlab.ui.undo import undoable
 
 KINDS = {"lerp": "Straight line (lerp)", "slerp": "Along the sphere (slerp)"}
@@ -56,12 +57,13 @@ def walk(run: genlab.Run) -> None:
 def _film(run: genlab.Run, images: Images, kind: str) -> None:
     """One way of walking as a film, and what to take away of it."""
     stem = file_stem(run, kind)
-    film = images.gif_bytes(bounce=True)
     with st.container(key=f"pixels-film-{kind}"):
-        st.image(film, width=150, caption=f"{KINDS[kind]}, {len(images)} images, “{run.title}”")
+        st.image(
+            images.apng_bytes(bounce=True), width=150, caption=f"{KINDS[kind]}, {len(images)} images, “{run.title}”"
+        )
     with st.container(horizontal=True):
         offer("Strip (PNG)", lambda: images.png_bytes(columns=len(images)), f"{stem}.png")
-        offer("Film (GIF)", film, f"{stem}.gif")
+        offer("Film (GIF)", lambda: images.gif_bytes(bounce=True), f"{stem}.gif")
         if ffmpeg():
             offer("Film (MP4)", lambda: images.mp4_bytes(bounce=True), f"{stem}.mp4")
 
@@ -110,7 +112,8 @@ def traversals(run: genlab.Run) -> None:
             chosen = choose_images(run, key="start", most=1, label="Start")
             code, name = run.encode(chosen.images).mean[0], chosen.names[0]
     with pictures, guarded("Decoding …"):
-        found = run.traverse(code, steps=steps, span=span)
+        question = (weights_of(run), None if code is None else content_of(code), steps, span)
+        found = remembered("traversals", question, lambda: run.traverse(code, steps=steps, span=span))
         board(run, run.latent_statistics().mean if code is None else code, found, min(shown, len(found.dimensions)))
         used = found.dimensions[:shown]
         kl = None if found.kl is None else found.kl[:shown]
