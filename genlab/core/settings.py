@@ -57,6 +57,13 @@ class TrainingSettings(Parameters):
         maximum=10,
         advanced=True,
     )
+    weight_average: float = parameter(
+        0.0,
+        "Decay of a moving average of all weights, which the run then measures, shows and keeps in their place; 0 for none.",
+        minimum=0,
+        maximum=0.99999,
+        advanced=True,
+    )
     augmentation: Literal["none", "mirror", "shift", "affine", "mirror_affine", "photograph"] = parameter(
         "none",
         "How training images are varied, for small sets: mirrored left to right (not for letters and digits), shifted, "

@@ -18,6 +18,7 @@ from genlab.core.model import Model
 from genlab.core.seeding import aside, derived_seed, seed_everything
 from genlab.core.settings import TrainingSettings
 from genlab.training.augment import augmented
+from genlab.training.average import WeightAverage
 from genlab.training.device import autocast, resolve_device, resolve_precision
 from genlab.training.doctor import Doctor
 from genlab.training.players import Minimiser, check_ownership, decay_weights
@@ -59,6 +60,8 @@ class Training:
             self.players = model.players()
             check_ownership(model, self.players)
             decay_weights(self.players, settings.decoupled_weight_decay)
+        moved = [weight for weight in model.parameters() if weight.requires_grad]
+        self.average = WeightAverage(moved, settings.weight_average) if settings.weight_average else None
         self.schedule = Schedule(self.players, settings, self.steps_per_epoch)
         self.doctor = Doctor(model, data, settings, self.device)
         seed_everything(derived_seed(settings.seed, 1))
@@ -144,8 +147,12 @@ class Training:
         if self.schedule.changes:
             self.schedule.apply(self.step)
         batch = augmented(batch, self.settings, self.step)
+        if self.average:
+            self.average.lend()
         with autocast(self.precision, self.device):
             logged = model.training_step(batch, where, minimise)
+        if self.average:
+            self.average.take_back()
         self.recent.add(_scalars(minimise.take_losses(), logged))
         self.step += 1
 
@@ -218,6 +225,7 @@ class Training:
             "recent": self.recent.state(),
             "whole": self.whole.state(),
             "doctor": self.doctor.state(),
+            "average": self.average.state() if self.average else {},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -238,6 +246,8 @@ class Training:
         self.recent.load(state["recent"], self.device)
         self.whole.load(state["whole"], self.device)
         self.doctor.load(state.get("doctor", {}))
+        if self.average:
+            self.average.load(state.get("average", {}))
 
 
 def _scalars(losses: Mapping[str, Tensor], logged: Mapping[str, Tensor]) -> dict[str, Tensor]:

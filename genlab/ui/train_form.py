@@ -29,7 +29,7 @@ PRESETS = {
 }
 ONLY_FOR_DESCENT = (
     "batch_size", "gradient_clip", "precision", "schedule", "rate_warmup", "step_epochs", "step_factor",
-    "decoupled_weight_decay", "augmentation", "augmentation_amount",
+    "decoupled_weight_decay", "weight_average", "augmentation", "augmentation_amount",
 )  # fmt: skip
 
 
