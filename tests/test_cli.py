@@ -222,6 +222,7 @@ def test_studies_are_listed_with_what_they_would_run(command: Command) -> None:
         (["triplets", "dots run", "--positive-radius", "0.5"], "The positive must lie nearer"),
         (["project", "dots run", "-o", "points.txt"], "end its name with .csv or .html"),
         (["evaluate", "dots run", "--metrics", "fid"], "no metric called 'fid'"),
+        (["evaluate", "dots run", "-k", "7"], "The metric 'identification_top7' does not apply"),
         (["bm", "gone.png", "--against", "dots"], "gone.png"),
         (["app", "--port", "0"], "Invalid value for '--port'"),
     ],

@@ -10,13 +10,15 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
+from genlab import figures
 from genlab.core.capabilities import Embeds
-from genlab.core.errors import BadInputError
+from genlab.core.errors import BadInputError, UnknownNameError
 from genlab.core.model import Model
 from genlab.core.parameters import Parameters
 from genlab.core.shapes import Shape
 from genlab.metrics import METRICS, Subject, evaluate
-from genlab.metrics.recognition import Compared, compared, ranks, recall_at, triplet_accuracy, verification
+from genlab.metrics.recognition import Compared, compared, ranks, recall_at, roc, triplet_accuracy, verification
+from genlab.metrics.registry import find
 from genlab.nn.normal import Point
 
 NAMES = (
@@ -108,6 +110,57 @@ def test_recall_equals_a_loop_and_its_chance_a_drawing(case: Case) -> None:
     hit, chance = recall_at(pairs, 5)
     assert hit.tolist() == hits
     assert chance == pytest.approx(np.mean(chances), abs=0.02)
+
+
+def test_the_roc_curve_equals_a_count_at_every_threshold(case: Case) -> None:
+    pairs, identities, stations = case
+    chosen = [(i, j) for i, j in itertools.combinations(range(36), 2) if allowed(i, j, stations)]
+    same = np.array([identities[i] == identities[j] for i, j in chosen])
+    distances = np.array([pairs.distances[i, j] for i, j in chosen])
+    verified = verification(pairs)
+    curve = roc(verified)
+    points = {(float((distances[~same] <= t).mean()), float((distances[same] <= t).mean())) for t in distances} | {
+        (0.0, 0.0)
+    }
+    drawn = list(zip(curve.accepted.tolist(), curve.found.tolist(), strict=True))
+    assert set(drawn) <= points
+    assert (drawn[0], drawn[-1]) == ((0, 0), (1, 1))
+    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in itertools.pairwise(sorted(points)))
+    assert curve.area == pytest.approx(area, abs=1e-12)
+    assert curve.area == pytest.approx(verified.auc, abs=1e-12)
+    assert curve.at in points
+    assert (curve.at[0] + 1 - curve.at[1]) / 2 == pytest.approx(verified.eer, abs=1e-12)
+    nothing = roc(verification(compared(np.eye(3), np.arange(3))))
+    assert (nothing.area, nothing.accepted.tolist(), nothing.found.tolist()) == (0.5, [0, 1], [0, 1])
+
+
+def test_a_roc_curve_has_chance_its_corners_and_the_threshold() -> None:
+    accepted, found = np.array([0, 0, 0.5, 1]), np.array([0, 0.5, 1, 1])
+    figure = figures.roc_curve(accepted, found, (0.5, 1.0), name="“a run”", area=0.875, threshold=0.4)
+    chance, curve, at = figure.data
+    assert (list(chance.x), list(chance.y)) == ([0, 1], [0, 1])
+    assert (list(curve.x), list(curve.y)) == (accepted.tolist(), found.tolist())
+    assert ((at.x[0], at.y[0]), at.name, curve.name) == ((0.5, 1.0), "threshold 0.40", "“a run”, area 0.875")
+    many = np.linspace(0, 1, 10_000)
+    drawn = figures.roc_curve(many, many, (0.5, 0.5), name="x", area=0.5, threshold=1).data[1]
+    assert (len(drawn.x), drawn.x[0], drawn.x[-1]) == (500, 0, 1)
+
+
+@pytest.mark.parametrize("k", [1, 2, 10])
+def test_identification_and_recall_are_there_for_every_k(k: int) -> None:
+    vectors, identities = clustered(0.6)
+    names = [f"identification_top{k}", f"recall_at_{k}"]
+    found = evaluate(Subject(Given(5), vectors[:, None, None].astype(np.float32), labels=identities), names)
+    pairs = compared(vectors.astype(np.float32), identities)
+    places, candidates = ranks(pairs)
+    assert found[names[0]].value == pytest.approx(np.mean([place <= k for place in places.tolist()]))
+    assert found[names[0]].baseline == pytest.approx(min(1, k / candidates))
+    hit, chance = recall_at(pairs, k)
+    assert (found[names[1]].value, found[names[1]].baseline) == (pytest.approx(hit.mean()), pytest.approx(chance))
+    assert "recall_at_0" not in METRICS
+    for wrong in ("recall_at_0", "recall_at_", "recall_at_x", "mse5"):
+        with pytest.raises(UnknownNameError, match=wrong):
+            find(wrong)
 
 
 def test_verification_equals_scikit_learn(case: Case) -> None:

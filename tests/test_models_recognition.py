@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from visiting import visit
+from visiting import fine, visit
 
 import genlab
 from genlab.core.batch import Batch, Step
@@ -692,6 +692,18 @@ def test_the_page_measures_with_chance_and_number(lab: genlab.Workspace) -> None
     chosen = table.set_index("measure").loc["Identification, first choice"]
     assert chosen["by chance"] == "25.0%"
     assert any("Only 16 images" in caption.value for caption in app.caption)
+    assert len(app.get("plotly_chart")) == 2
+    verified = lab.runs["crosses"].verification()
+    assert any(f"area under it is {verified.auc:.3f}" in caption.value for caption in app.caption)
+    fine(app.selectbox(key="first").select(3).run())
+    table = app.dataframe[0].value.set_index("measure")
+    expected = lab.runs["crosses"].evaluate(["identification_top3", "recall_at_3"])
+    for one in expected.values():
+        assert table.loc[one.title]["value"] == f"{one.value:.1%}"
+        assert table.loc[one.title]["range"] == "0 to 1"
+    assert "Recall at 5" not in table.index
+    fine(app.button(key="history-first-undo").click().run())
+    assert "Recall at 5" in app.dataframe[0].value["measure"].to_list()
     app = visit("recognise", run=lab.runs["crosses"].id, way="Map")
     assert any("of the codes" in caption.value and "“crosses”" in caption.value for caption in app.caption)
 

@@ -60,6 +60,7 @@ CONTROLS = {
     "likelihood Class": ("bayes", {"ask": "Which class"}),
     "recognise": ("eyes", {}),
     "recognise Map": ("eyes", {"way": "Map"}),
+    "recognise How sure": ("eyes", {"way": "How sure"}),
     "compare": ("codes", {}),
     "theatre": ("codes", {"model": "gan", "loss": "minimax"}),
     "runs": ("codes", {}),

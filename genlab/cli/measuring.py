@@ -44,12 +44,21 @@ def _baseline(measured: dict[str, Any]) -> str:
     "--features",
     help="Feature space that samples are compared in: 'small classifier', pixels-PCA or EfficientNet-Lite0.",
 )
+@click.option(
+    "-k",
+    "--first",
+    "first",
+    multiple=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Of recognition: identification_topK and recall_at_K, given several times; alone, only these.",
+)
 @reports(_metric_table)
 def evaluate(
-    run: str, metrics: tuple[str, ...], against: str | None, limit: int, features: str | None
+    run: str, metrics: tuple[str, ...], against: str | None, limit: int, features: str | None, first: tuple[int, ...]
 ) -> dict[str, Any]:
     """Measure a run, each value with its sample size and what to compare it with."""
     names = [name.strip() for group in metrics for name in group.split(",") if name.strip()]
+    names += [f"{metric}{k}" for k in first for metric in ("identification_top", "recall_at_")]
     measured = laboratory().runs[run].evaluate(names or None, against=against, limit=limit, features=features)
     return {name: measurement.as_dict() for name, measurement in measured.items()}
 

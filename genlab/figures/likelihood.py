@@ -20,6 +20,7 @@ PLACES = {
     "the same": 2,
     "something else": 1,
 }  # in the palette, so that a set keeps its colour; any other set comes next
+CORNERS = 500  # of a curve, at most, that are drawn
 TAILS = (0.5, 99.5)  # percentiles between which the bins lie; the rest is counted in the outermost ones
 
 
@@ -63,6 +64,34 @@ def likelihood_histogram(
     styled(figure, x=title, y=f"share of the {counted}")
     figure.update_layout(barmode="overlay", bargap=0)
     return figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+
+
+def roc_curve(
+    accepted: np.ndarray, found: np.ndarray, at: tuple[float, float], *, name: str, area: float, threshold: float
+) -> Figure:
+    """Parts of the same pairs that are found (T,) over parts of other pairs that are taken for the same (T,), and one threshold.
+
+    The grey diagonal is chance.
+    """
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="chance, area 0.5", line={"color": NEUTRAL, "width": 2, "dash": "dot"}, hoverinfo="skip",
+    )  # fmt: skip
+    kept = np.unique(np.linspace(0, len(found) - 1, min(len(found), CORNERS)).round().astype(int))
+    figure.add_scatter(
+        x=accepted[kept], y=found[kept], mode="lines", name=f"{name}, area {area:.3f}", line={"color": colour(0), "width": 3},
+        hovertemplate="%{y:.1%} of the same found<br>%{x:.1%} of the others taken for the same<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[at[0]], y=[at[1]], mode="markers", name=f"threshold {threshold:.2f}",
+        marker={"size": 12, "color": colour(3), "symbol": "diamond"},
+        hovertemplate=f"threshold {threshold:.3g}<br>%{{y:.1%}} of the same found<br>%{{x:.1%}} of the others taken for the same<extra></extra>",
+    )  # fmt: skip
+    styled(figure, x="share of the others that are taken for the same", y="share of the same that are found")
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
+    return figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
 
 
 def bin_edges(sets: Sequence[np.ndarray]) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab.metrics.registry import Found, metric
+from genlab.metrics.registry import METRICS, NUMBERED, Found, Metric, metric
 from genlab.metrics.subject import Subject
 
 MARGIN = 0.6  # [1] 5.4.2
@@ -115,6 +115,34 @@ def verification(pairs: Compared) -> Verification:
     return Verification(same, other, auc, float(accepted[at] + refused[at]) / 2, float(thresholds[at]))
 
 
+class Roc(NamedTuple):
+    """The curve of "same if d ≤ t" over all thresholds: parts (T,) of other pairs that are `accepted` and of same ones that are
+    `found`, the `area` under it, and where the threshold of `Verification` lies on it (`at`: accepted, found).
+    """
+
+    accepted: np.ndarray
+    found: np.ndarray
+    area: float
+    at: tuple[float, float]
+
+
+def roc(pairs: Verification) -> Roc:
+    """The ROC curve of verified pairs; its diagonal where one kind has none.
+
+    >>> line = compared(np.array([[0.0], [1.0], [3.0]]), np.array([0, 0, 1]))
+    >>> roc(verification(line))[2:]
+    (1.0, (0.0, 1.0))
+    """
+    from sklearn.metrics import auc, roc_curve
+
+    if not len(pairs.same) or not len(pairs.other):
+        return Roc(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 0.5, (0.5, 0.5))
+    same = np.concatenate([np.ones(len(pairs.same)), np.zeros(len(pairs.other))])
+    accepted, found, _ = roc_curve(same, -np.concatenate([pairs.same, pairs.other]))
+    at = tuple(float((distances <= pairs.threshold).mean()) for distances in (pairs.other, pairs.same))
+    return Roc(accepted, found, float(auc(accepted, found)), (at[0], at[1]))
+
+
 def pairs_of(subject: Subject) -> Compared:
     """The subject's images side by side."""
     return compared(subject.embeddings, subject.identities, subject.factors.get("station"))
@@ -178,53 +206,52 @@ def identified(subject: Subject, k: int) -> Found:
     return Found(right / max(1, len(places)), len(places), {"chance": min(1.0, k / max(1, candidates))}, details, found)
 
 
-@metric(
-    "identification_top1",
-    "Identification, first choice",
-    "How often the nearest of N candidates is the right one; a candidate is as near as its nearest image.",
-    r"\tfrac1Q\sum_q[\operatorname{rank}_q=1],\qquad\text{chance }\tfrac1N",
-    direction="higher",
-    range=(0, 1),
-    needs=("embeds",),
-    source="Standard definition",
-    needs_labels=True,
-)
-def first_choice(subject: Subject) -> Found:
-    """Right first choices among N candidates."""
-    return identified(subject, 1)
+def identification(k: int) -> Metric:
+    """Identification among the first k of N candidates."""
+    nearest = (
+        "the nearest of N candidates is the right one"
+        if k == 1
+        else f"the right one is among the {k} nearest of N candidates"
+    )
+    return Metric(
+        f"identification_top{k}",
+        f"Identification, first {'choice' if k == 1 else k}",
+        f"How often {nearest}; a candidate is as near as its nearest image.",
+        rf"\tfrac1Q\sum_q[\operatorname{{rank}}_q\le {k}],\qquad\text{{chance }}\tfrac{{{k}}}N",
+        "higher",
+        (0, 1),
+        "",
+        ("embeds",),
+        "Standard definition",
+        lambda subject: identified(subject, k),
+        needs_labels=True,
+    )
 
 
-@metric(
-    "identification_top5",
-    "Identification, first five",
-    "How often the right one is among the five nearest of N candidates; a candidate is as near as its nearest image.",
-    r"\tfrac1Q\sum_q[\operatorname{rank}_q\le5],\qquad\text{chance }\tfrac5N",
-    direction="higher",
-    range=(0, 1),
-    needs=("embeds",),
-    source="Standard definition",
-    needs_labels=True,
-)
-def first_five(subject: Subject) -> Found:
-    """Right candidates among the first five."""
-    return identified(subject, 5)
+def recall(k: int) -> Metric:
+    """Recall at k: queries with a right image among the k nearest, against k drawn at random."""
+
+    def compute(subject: Subject) -> Found:
+        hit, chance = recall_at(pairs_of(subject), k)
+        return Found(float(hit.mean()) if len(hit) else 0.0, len(hit), {"chance": chance}, remark=remark(subject))
+
+    return Metric(
+        f"recall_at_{k}",
+        f"Recall at {k}",
+        f"How often {f'at least one of the {k} nearest images' if k > 1 else 'the nearest image'} shows what the query does.",
+        rf"\tfrac1Q\sum_q[\exists i\in\mathrm{{NN}}_{{{k}}}(q):\ \mathrm{{id}}_i=\mathrm{{id}}_q]",
+        "higher",
+        (0, 1),
+        "",
+        ("embeds",),
+        "Standard definition",
+        compute,
+        needs_labels=True,
+    )
 
 
-@metric(
-    "recall_at_5",
-    "Recall at five",
-    "How often at least one of the five nearest images shows what the query does.",
-    r"\tfrac1Q\sum_q[\exists i\in\mathrm{NN}_5(q):\ \mathrm{id}_i=\mathrm{id}_q]",
-    direction="higher",
-    range=(0, 1),
-    needs=("embeds",),
-    source="Standard definition",
-    needs_labels=True,
-)
-def recall_at_five(subject: Subject) -> Found:
-    """Queries with a right image among the five nearest, against five drawn at random."""
-    hit, chance = recall_at(pairs_of(subject), 5)
-    return Found(float(hit.mean()) if len(hit) else 0.0, len(hit), {"chance": chance}, remark=remark(subject))
+NUMBERED |= {"identification_top": identification, "recall_at_": recall}
+METRICS |= {entry.name: entry for entry in (identification(1), identification(5), recall(5))}
 
 
 @metric(

@@ -123,6 +123,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
+NUMBERED: dict[str, Callable[[int], Metric]] = {}  # by the beginning of a name that ends with any number from 1
 
 
 def metric(
@@ -167,19 +168,31 @@ def metric(
     return decorate
 
 
+def find(name: str) -> Metric:
+    """The metric of a name; one that takes a number, as recall_at_5 does, is there for every number from 1.
+
+    Raises `UnknownNameError` for a metric that does not exist.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    stem = name.rstrip("0123456789")
+    number = int(name[len(stem) :] or 0)
+    if stem not in NUMBERED or not number:
+        raise UnknownNameError("metric", name, METRICS)
+    return NUMBERED[stem](number)
+
+
 def applicable(capabilities: Iterable[str], *, labelled: bool = True, factors: bool = True) -> dict[str, Metric]:
     """The metrics that a model with these capabilities allows, on images with or without labels and known factors; those whose
     packages are not installed are left out.
     """
     able = set(capabilities)
-    return {
-        name: entry
-        for name, entry in METRICS.items()
-        if able.issuperset(entry.needs)
-        and (labelled or not entry.needs_labels)
-        and (factors or not entry.needs_factors)
-        and entry.installed
-    }
+    return {name: entry for name, entry in METRICS.items() if _fits(entry, able, labelled, factors)}
+
+
+def _fits(entry: Metric, able: set[str], labelled: bool, factors: bool) -> bool:
+    known = (labelled or not entry.needs_labels) and (factors or not entry.needs_factors)
+    return able.issuperset(entry.needs) and known and entry.installed
 
 
 def evaluate(
@@ -190,13 +203,14 @@ def evaluate(
     Raises `UnknownNameError` for a metric that does not exist and, unless `lenient`, `BadInputError` for one that
     does not apply.
     """
-    fitting = applicable(subject.capabilities, labelled=subject.labels is not None, factors=bool(subject.factors))
-    for name in names or ():
-        if name not in METRICS:
-            raise UnknownNameError("metric", name, METRICS)
-        if name not in fitting and not lenient:
-            raise BadInputError(_lacking(METRICS[name], subject, title, fitting))
-    return {name: METRICS[name].measure(subject) for name in (fitting if names is None else names) if name in fitting}
+    labelled, factors = subject.labels is not None, bool(subject.factors)
+    fitting = applicable(subject.capabilities, labelled=labelled, factors=factors)
+    chosen = fitting if names is None else {name: find(name) for name in names}
+    able = set(subject.capabilities)
+    unfit = [entry for entry in chosen.values() if not _fits(entry, able, labelled, factors)]
+    if unfit and not lenient:
+        raise BadInputError(_lacking(unfit[0], subject, title, fitting))
+    return {name: entry.measure(subject) for name, entry in chosen.items() if entry not in unfit}
 
 
 def _lacking(entry: Metric, subject: Subject, title: str, fitting: Mapping[str, Metric]) -> str:

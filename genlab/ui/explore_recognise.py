@@ -8,11 +8,12 @@ import numpy as np
 import streamlit as st
 
 import genlab
-from genlab.figures import likelihood_histogram
+from genlab.figures import likelihood_histogram, roc_curve
 from genlab.figures.images import Images
 from genlab.figures.palette import colour
-from genlab.metrics.registry import METRICS, applicable, in_words
-from genlab.ui.explore_controls import as_csv, file_stem, offer
+from genlab.metrics.recognition import roc
+from genlab.metrics.registry import applicable, find, in_words
+from genlab.ui.explore_controls import as_csv, file_stem, offer, weights_of
 from genlab.ui.explore_gallery import image_name, labelled_images
 from genlab.ui.explore_likelihood import remembered
 from genlab.ui.explore_pick import Chosen, choose_images
@@ -24,12 +25,14 @@ from genlab.workspace.analyse import held_out
 if TYPE_CHECKING:
     from genlab.data.imageset import ImageSet
     from genlab.metrics import Measurement
-    from genlab.metrics.recognition import Verification
+    from genlab.metrics.recognition import Roc, Verification
     from genlab.workspace.results import Recognised
 
 GALLERIES = {"validation": "held-out images", "train": "training images", "all": "all images"}
 NEAREST = 6  # gallery images beside each query
 MOST = 6  # queries
+KS = (1, 3, 5, 10, 20)
+FIRST = ("identification_top", "recall_at_")
 SAME, OTHER, QUERY = colour(2), colour(1), colour(0)
 
 
@@ -133,7 +136,7 @@ def look_up_rows(images: ImageSet, near: Recognised, names: list[str]) -> list[d
 @st.fragment
 @boundary()
 def how_sure(run: genlab.Run) -> None:
-    """Distances of pairs that show the same and of others, and every measure of recognition beside its chance."""
+    """Distances of pairs that show the same and of others, their ROC curve, and every measure of recognition beside its chance."""
     with guarded("Comparing all pairs …"):
         found: Verification = remembered("verification", run, compute=run.verification)
         values = {"the same": found.same, "something else": found.other}
@@ -144,9 +147,22 @@ def how_sure(run: genlab.Run) -> None:
             f"{len(found.other):,} that do not, in the embedding of “{run.title}”. At the threshold {found.eer:.1%} of both kinds "
             "are taken for the other; it was chosen on these very pairs."
         )
-        show_figure(figure, caption, key="distances", data=lambda: as_csv(distance_rows(found)))
-        names = [name for name, entry in applicable(["embeds"]).items() if "embeds" in entry.needs]
-        measured: dict[str, Measurement] = remembered("recognition", run, compute=lambda: run.evaluate(names))
+        left, right = st.columns(2)
+        with left:
+            show_figure(figure, caption, key="distances", data=lambda: as_csv(distance_rows(found)))
+        with right:
+            _roc(run, found)
+        with undoable_row("first", "first"):
+            k = int(st.selectbox(
+                "First k", KS, KS.index(5), key="first", bind="query-params", help="How many of the nearest candidates, or images, count.",
+            ))  # fmt: skip
+        others = [
+            name
+            for name, entry in applicable(["embeds"]).items()
+            if "embeds" in entry.needs and not name.startswith(FIRST)
+        ]
+        names = list(dict.fromkeys(["identification_top1", *(f"{name}{k}" for name in FIRST), *others]))
+        measured: dict[str, Measurement] = remembered("recognition", (weights_of(run), k), lambda: run.evaluate(names))
     st.dataframe(measure_rows(measured), hide_index=True, key="measures")
     for one in measured.values():
         if one.warning:
@@ -155,7 +171,28 @@ def how_sure(run: genlab.Run) -> None:
     with st.expander("What each measure is", icon=":material/function:"):
         for name, one in measured.items():
             st.markdown(f"**{one.title}.** {one.meaning} ({one.remark.removesuffix('.')}.)")
-            st.latex(METRICS[name].equation)
+            st.latex(find(name).equation)
+
+
+def _roc(run: genlab.Run, found: Verification) -> None:
+    """How many of the same pairs each threshold finds, and how many others it takes for the same."""
+    curve = roc(found)
+    figure = roc_curve(
+        curve.accepted, curve.found, curve.at, name=f"“{run.title}”", area=curve.area, threshold=found.threshold
+    )
+    caption = (
+        f"The ROC curve of the same pairs: at every threshold of the distance, what part of the same pairs is found, over what part of "
+        f"the others is taken for the same. The area under it is {curve.area:.3f}; 0.5 is chance. At the threshold {found.threshold:.2f} "
+        f"it finds {curve.at[1]:.1%} and takes {curve.at[0]:.1%} of the others for the same."
+    )
+    show_figure(figure, caption, key="roc", data=lambda: as_csv(roc_rows(curve)))
+
+
+def roc_rows(curve: Roc) -> list[dict[str, Any]]:
+    """One row for each corner of the curve."""
+    return [
+        {"taken for the same": float(x), "found": float(y)} for x, y in zip(curve.accepted, curve.found, strict=True)
+    ]
 
 
 def distance_rows(found: Verification) -> list[dict[str, Any]]:
