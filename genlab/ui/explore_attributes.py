@@ -55,14 +55,13 @@ def attributes(run: genlab.Run) -> None:
     with pictures, guarded("Decoding …"):
         direction = run.attribute(*(_pixels(run, numbers) for numbers in groups[:2]))
         codes = run.codes(chosen.images)
-        words = f"mean code of {more} − mean code of {less}"
         moving = Moving(
             "Strength s", codes, direction[None], chosen.names, (-strength, strength), rest=0.0, back="Not moved"
         )
-        sliding_strength(run, moving, f"Each image’s code plus s times ({words})", key="s")
+        sliding_strength(run, moving, "Each image’s code plus s times the difference of both mean codes", key="s")
         edited = run.edit(codes, direction, np.linspace(-strength, strength, steps).tolist())
         caption = (
-            f"Each image's code plus s times ({words}), s from −{strength:g} to "
+            f"Each image's code plus s times (mean code of {more} − mean code of {less}), s from −{strength:g} to "
             f"+{strength:g} in {steps} steps; the middle column is the plain reconstruction. Decoded by “{run.title}”."
         )
         strips = [edited[row * steps : (row + 1) * steps] for row in range(len(chosen.names))]
