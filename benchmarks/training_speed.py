@@ -1,7 +1,8 @@
 """What the training loop costs over a bare hand-written loop of the same network, on the same images.
 
 `python benchmarks/training_speed.py [case …]` prints processor time per step of both sides, paired in one run on one
-thread. VAE-GAN and AVA5 meet loops that reuse gradients by hand. The bare loops hold the images as float32 in memory, log nothing and check nothing; both sides use fused Adam.
+thread. VAE-GAN and AVA5 meet loops that reuse gradients by hand; the loops of games take the same steps from the same noise.
+The bare loops hold the images as float32 in memory, log nothing and check nothing; both sides use fused Adam.
 The cases `step of …` take the model's own loss on both sides, for every model whose players share no graph: what they measure is the loop.
 """
 
@@ -13,16 +14,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from bare_games import bare_cyclegan, bare_game, bare_soft_intro
 from bare_hybrids import bare_ava5, bare_vae_gan
 from harness import one_thread, paired, report
 from torch import Tensor
-from torch.nn.functional import softplus
 
 import genlab
 from genlab.core.batch import Batch, Step
 from genlab.core.model import Model
 from genlab.core.settings import TrainingSettings
-from genlab.data.loader import ArrayBatches
+from genlab.data.loader import ArrayBatches, PairedBatches
 from genlab.training.loop import Training
 
 BATCH = 128
@@ -46,9 +47,10 @@ def digits() -> np.ndarray:
     return mnist_data()[0].reshape(-1, 1, 28, 28).astype(np.uint8)[: BATCH * STEPS]
 
 
-def ours(model: Model, images: np.ndarray) -> Callable[[], None]:
-    """One epoch of the laboratory's own loop, as a worker runs it."""
-    data = ArrayBatches(images, None, {"train": np.arange(len(images))})
+def ours(model: Model, images: np.ndarray, second: np.ndarray | None = None) -> Callable[[], None]:
+    """One epoch of the laboratory's own loop, as a worker runs it, on one image set or on two."""
+    sets = [ArrayBatches(each, None, {"train": np.arange(len(each))}) for each in (images, second) if each is not None]
+    data = sets[0] if second is None else PairedBatches(*sets)
     training = Training(model, data, TrainingSettings(epochs=10_000, batch_size=BATCH, device="cpu"))
     events = training.events()
 
@@ -82,37 +84,6 @@ def bare_vae(model: Model, images: Tensor) -> Callable[[], None]:
             optimiser.zero_grad()
             ((r + kl) / len(x)).backward()
             optimiser.step()
-
-    return epoch
-
-
-def bare_gan(model: Model, images: Tensor, *, wasserstein: bool) -> Callable[[], None]:
-    """The usual script: the discriminator moves on detached images, the generator answers on the same ones."""
-    g, d = model.generator, model.critic
-    betas = (0.5, 0.999)
-    g_optimiser, d_optimiser = adam(g, lr=2e-4, betas=betas), adam(d, lr=2e-4, betas=betas)
-    averaged = model.averaged
-
-    def d_loss(x: Tensor, fake: Tensor) -> Tensor:
-        if not wasserstein:
-            return softplus(-d(x)).mean() + softplus(d(fake)).mean()
-        mix = torch.rand(len(x), 1, 1, 1)
-        between = (mix * x + (1 - mix) * fake).requires_grad_()
-        (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
-        return d(fake).mean() - d(x).mean() + 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
-
-    def epoch() -> None:
-        for x in batches(images):
-            fake = g(torch.randn(len(x), model.latent_dim))
-            d_optimiser.zero_grad()
-            d_loss(x, fake.detach()).backward()
-            d_optimiser.step()
-            g_optimiser.zero_grad()
-            score = d(fake)
-            (-score.mean() if wasserstein else softplus(-score).mean()).backward()
-            g_optimiser.step()
-            if averaged is not None:
-                averaged.update(g)
 
     return epoch
 
@@ -153,13 +124,24 @@ def cases() -> dict[str, Callable[[], tuple[Callable[[], None], Callable[[], Non
 
         return build
 
+    def translating() -> tuple[Callable[[], None], Callable[[], None]]:
+        torch.manual_seed(0)
+        array, size = images[:512], {"width": 8, "blocks": 2}
+        first, second = (genlab.create("cyclegan", array.shape[1:], **size).train() for _ in range(2))
+        x = torch.from_numpy(array).float() / 255
+        return ours(first, array, 255 - array), bare_cyclegan(second, x, 1 - x, batches)
+
     return {
         "mlp_vae": pair("vae", bare_vae, architecture="mlp"),
         "conv_vae": pair("vae", bare_vae, architecture="conv"),
-        "dcgan": pair("dcgan", lambda m, x: bare_gan(m, x, wasserstein=False)),
+        "gan": pair("gan", lambda m, x: bare_game(m, x, batches)),
+        "dcgan": pair("dcgan", lambda m, x: bare_game(m, x, batches)),
+        "wgan": pair("wgan", lambda m, x: bare_game(m, x, batches), optimiser="rmsprop", critic_steps=5),
+        "soft_intro_vae": pair("soft_intro_vae", lambda m, x: bare_soft_intro(m, x, batches)),
+        "cyclegan": translating,
         "vae_gan": pair("vae_gan", lambda m, x: bare_vae_gan(m, x, batches)),
         "ava5": pair("ava5", lambda m, x: bare_ava5(m, x, batches)),
-        "wgan_gp": pair("dcgan", lambda m, x: bare_gan(m, x, wasserstein=True), loss="wasserstein"),
+        "wgan_gp": pair("dcgan", lambda m, x: bare_game(m, x, batches), loss="wasserstein"),
         **{f"step of {name}": pair(name, bare_step) for name in UNSHARED},
         **{f"step of {name}": pair(name, bare_step, pad=2, width=8) for name in ("vanilla_vae", "variant_vae")},
     }
