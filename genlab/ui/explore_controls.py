@@ -88,11 +88,17 @@ def _another_seed(key: str) -> None:
 
 
 def keep_in_address(name: str, text: str) -> None:
-    """Write a value into the address, where it differs from what stands there; "" takes it out."""
+    """Write a value into the address, where it differs from what stands there; "" takes it out.
+
+    What was written last may still be on its way to a browser that already asked for more, so it must not differ either.
+    """
+    written = st.session_state.setdefault("in-address", {})
+    if st.query_params.get(name, "") == text == written.get(name, text):
+        return
+    written[name] = text
     if not text:
         st.query_params.pop(name, None)
-    elif st.query_params.get(name) != text:
-        st.query_params[name] = text
+    st.query_params.update({name: text} if text else {})  # told to the browser even where it is no other
 
 
 def keep_long(name: str, text: str, what: str) -> bool:
