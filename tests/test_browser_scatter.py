@@ -345,6 +345,36 @@ def test_pictures_take_the_place_of_dots(visit: Callable) -> None:
     eventually(lambda: "pictures=28" in address(tab) and inside_of(tab, ask) == small, "and the small pictures again")
 
 
+def test_pictures_that_take_long_move_as_they_lie_until_the_view_rests(visit: Callable) -> None:
+    tab = visit(pictures="28")
+    eventually(lambda: inside_of(tab, "!!map.layer"), "pictures are painted")
+    wrong, covered, told = tab.locator(GROUND).evaluate(
+        """overlay => {
+          const map = overlay.scatter, { width, height } = map.canvas;
+          const bytes = canvas => canvas.getContext("2d").getImageData(0, 0, width, height).data;
+          map.layer.took = 1000;
+          const before = bytes(map.layer.canvas);
+          map.pan(60, 0);
+          map.paint();
+          const now = bytes(map.canvas);
+          let wrong = 0, covered = 0;
+          for (let y = 80; y < height - 80; y++) {  // between the words of the axes
+            for (let x = 80; x < width - 160; x++) {
+              const from = 4 * (y * width + x), to = from + 4 * 60;
+              if (before[from + 3] < 255) continue;
+              covered++;
+              for (let part = 0; part < 4; part++) if (before[from + part] !== now[to + part]) { wrong++; break; }
+            }
+          }
+          return [wrong, covered, map.drawn];
+        }"""
+    )
+    assert (wrong, told) == (0, None)
+    assert covered > 10_000
+    eventually(lambda: inside_of(tab, "!!map.drawn"), "they are painted where they belong")
+    assert inside_of(tab, "[map.layer.view.x, map.layer.view.y]") == inside_of(tab, "[map.view.x, map.view.y]")
+
+
 def test_a_selection_becomes_an_image_set(visit: Callable, lab: Laboratory, projection) -> None:
     tab, numbers = visit(), projection.indices
     spots = places(tab, projection.points)

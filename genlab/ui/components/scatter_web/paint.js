@@ -75,8 +75,34 @@ function paintDots(context, scatter, ratio) {
   context.putImageData(image, -margin, -margin);
 }
 
-// Pictures in the place of dots, the last in order first; where one lies already, no other covers half of it.
+const SLOW = 10; // milliseconds of painting pictures: with fewer they follow every frame
+const STILL = 120; // milliseconds that a view stands still before slow ones are painted anew
+
+// Pictures in the place of dots, from a layer of their own. Where they take long, the layer moves and grows with the view as
+// it lies, above the dots, until the view rests; meanwhile nobody can tell which picture is at a place.
 function paintPictures(context, scatter, ratio) {
+  const { width, height } = context.canvas, { view, order, inks, sheet, size, gliding } = scatter, kept = scatter.layer;
+  const of = [order, inks, sheet, size, width, height], before = kept?.view;
+  clearTimeout(scatter.resting);
+  const same = kept?.of.every((part, place) => part === of[place]) && !gliding;
+  const moved = before && (view.x !== before.x || view.y !== before.y || view.scale !== before.scale);
+  if (same && moved && kept.took > SLOW) {
+    const grown = view.scale / before.scale, scale = view.scale * ratio;
+    const left = width / 2 * (1 - grown) + (before.x - view.x) * scale, top = height / 2 * (1 - grown) - (before.y - view.y) * scale;
+    context.drawImage(kept.canvas, left, top, width * grown, height * grown);
+    scatter.drawn = null;
+    scatter.resting = setTimeout(() => { kept.took = 0; scatter.repaint(); }, STILL);
+    return;
+  }
+  const canvas = kept?.canvas ?? document.createElement("canvas"), began = performance.now();
+  Object.assign(canvas, { width, height });
+  layPictures(canvas.getContext("2d", { willReadFrequently: true }), scatter, ratio);
+  context.drawImage(canvas, 0, 0);
+  scatter.layer = { canvas, of, view: { ...view }, took: performance.now() - began };
+}
+
+// The last in order first; where one lies already, no other covers half of it.
+function layPictures(context, scatter, ratio) {
   const { at, order, view, sheet, size } = scatter;
   const scaled = size * ratio / Math.max(sheet.width, sheet.height), wide = sheet.width * scaled, tall = sheet.height * scaled;
   const width = context.canvas.width, height = context.canvas.height, taken = new Set(), drawn = [];
