@@ -368,6 +368,7 @@ def test_the_whole_study_on_small_images(lab: genlab.Workspace, monkeypatch: pyt
     ]  # fmt: skip
     sampling = [rung for rung in ladder.RUNGS if rung != "autoencoder"]
     assert all(f", {rung}" in report.pictures[0].caption for rung in sampling)
+    assert report.pictures[0].caption.endswith("Nothing says how to draw from: autoencoder.")
     sheet = np.asarray(Image.open(io.BytesIO(report.pictures[0].png)).convert("L"))
     side = Images(np.zeros((20, 1, 8, 8))).grid(20)
     for place, rung in enumerate(sampling, 1):  # each row is the first samples of its run

@@ -33,9 +33,11 @@ def side_by_side(runs: Mapping[str, Any]) -> tuple[Picture, ...]:
         return ()
     rows = {"held-out images": held_out(next(iter(drawing.values())), SAMPLES)}
     rows |= {rung: run.sample(SAMPLES, seed=0).array for rung, run in drawing.items()}
+    left = [rung for rung in runs if rung not in drawing]
     caption = (
         f"From top to bottom: {', '.join(rows)}. The first {SAMPLES} samples of each run with seed 0, none picked."
     )
+    caption += f" Nothing says how to draw from: {', '.join(left)}." if left else ""
     return (Picture("Samples side by side", named_rows(rows), caption, _ids(drawing)),)
 
 
@@ -95,9 +97,9 @@ def planes(runs: Mapping[str, Any]) -> tuple[tuple[Cloud, ...], tuple[Picture, .
         points = run.encode(run.images.tensor(indices)).mean
         labels = np.zeros(len(indices), int) if run.images.labels is None else np.asarray(run.images.labels)[indices]
         groups = tuple(str(run.images.class_names[label]) if run.images.class_names else "images" for label in labels)
-        reach = float(np.quantile(np.abs(points).max(1), REACH))
+        reach = round(float(np.quantile(np.abs(points).max(1), REACH)), 1)
         caption = (
-            f"Codes of {len(points)} held-out images, {name}, d = 2, seed 0; {REACH:.0%} lie within ± {reach:.2g} on both axes, "
+            f"Codes of {len(points)} held-out images, {name}, seed 0; {REACH:.0%} lie within ± {reach:g} on both axes, "
             f"and 99 % of N(0, I) within 3.03 of the middle."
         )
         clouds.append(Cloud(f"Latent space: {name}", points.tolist(), groups, caption))
