@@ -94,7 +94,7 @@ SHOTS = (
          "latent?run=digits-vae&limit=2000&colour=class", ".st-key-map", ".st-key-map canvas[data-tool]", lasso),
     Shot("pictures", "Pictures for dots", "The same, with the images themselves at a size of one's choice.",
          "latent?run=digits-plane&limit=1000&colour=class&pictures=26", ".st-key-map", ".st-key-map canvas[data-tool]"),
-    Shot("own", "A picture of one's own", "Dropped, chosen or photographed, it gets its place among the codes.",
+    Shot("own", "A picture of one's own", "Dropped, chosen or photographed, it gets its place among the codes, on every page that shows them.",
          "latent?run=digits-vae&limit=500&colour=class", ".st-key-wide-map", ".st-key-map canvas[data-tool]", own_picture),
     Shot("time", "Through time", "The points glide from checkpoint to checkpoint, with the loss beside them.",
          "latent?run={traveller}&limit=1000&colour=class&time=true", ".st-key-map", ".st-key-map canvas[data-tool]"),

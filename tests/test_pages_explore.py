@@ -565,6 +565,17 @@ def test_the_tone_of_an_own_picture_is_taken_back(lab: genlab.Workspace) -> None
     assert app.button_group(key="newcomer-tone").value == FIT
 
 
+def test_ways_to_hand_a_picture_over_have_an_undo_where_images_are_chosen(lab: genlab.Workspace) -> None:
+    app = visit("interpolate", run=lab.runs["codes"].id, ends="3, 5")
+    fine(app.button_group(key="ends-origin").set_value("My pictures").run())
+    assert "Until you hand one over: image 3 (3), image 5 (5)." in captions(app)
+    fine(app.button_group(key="ends-own-tone").set_value(SWAPPED).run())
+    fine(app.toggle(key="ends-own-camera").set_value(True).run())
+    for camera, tone in ((False, SWAPPED), (False, FIT)):
+        step(app, "ends-own", "undo")
+        assert (app.toggle(key="ends-own-camera").value, app.button_group(key="ends-own-tone").value) == (camera, tone)
+
+
 def test_a_play_of_the_theatre_is_taken_back() -> None:
     app = visit("theatre", model="gan", cloud="ring")
     fine(app.selectbox(key="loss").set_value("least_squares").run())
