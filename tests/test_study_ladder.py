@@ -25,7 +25,7 @@ from genlab.core.errors import BadInputError
 from genlab.core.registry import find, models
 from genlab.core.settings import TrainingSettings
 from genlab.figures.images import Images
-from genlab.figures.rows import named_rows
+from genlab.figures.named import named_rows
 from genlab.metrics.features import pca_features
 from genlab.nn.classifier import SmallClassifier
 from genlab.studies import Cell, Result, find_study, ladder, ladder_measures

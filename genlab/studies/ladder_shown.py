@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.figures.rows import named_rows
+from genlab.figures.named import named_rows
 from genlab.studies.study import Cloud, Picture
 
 SAMPLES = 20  # of each rung in a row
