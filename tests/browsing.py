@@ -230,7 +230,7 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 60) ->
 def at_rest(tab: Any) -> None:
     """Wait until Python has answered all that the page said to it, and the answer has been drawn to its end."""
     tab.evaluate("() => new Promise(done => setTimeout(done))")  # widgets speak in a timeout too, set before this one
-    tab.wait_for_function("window.script === 'done'")
+    tab.wait_for_function("window.script === 'done'", polling=50)  # not by frames: those are drawn by the processor
     tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(state="attached")
 
 

@@ -242,7 +242,7 @@ def test_a_touch_drags_across_the_plane_and_a_second_finger_does_not_disturb(
     tab.evaluate(f"addEventListener('pointermove', {listen})")
     hand.put(1, *spot(0.8, 0.8))
     hand.put(1, *spot(0.9, 0.9))
-    tab.wait_for_function("window.second")
+    tab.wait_for_function("window.second", polling=50)
     assert shown_at(tab).tolist() == place.tolist()
     picture = first_channels(tab, "plane.shown.pictures", 1)[0]
     np.testing.assert_allclose(picture, run.decode(place).array[0, 0] * 255, rtol=0, atol=2)

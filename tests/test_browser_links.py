@@ -22,23 +22,33 @@ pytestmark = needs_chromium
 run, context, visit = explorer.run, explorer.context, explorer.visit
 
 
+@pytest.fixture(scope="module")
+def strangers(chromium: Any) -> Iterator[dict[str, Any]]:
+    """Browser profiles that share nothing with those in which views are set, by how much motion they want."""
+    window = {"width": 1280, "height": 1600}
+    found = {wish: chromium.new_context(viewport=window, reduced_motion=wish) for wish in ("reduce", "no-preference")}
+    yield found
+    for context in found.values():
+        context.close()
+
+
 @pytest.fixture
-def reopened(lab: Laboratory, chromium: Any) -> Iterator[Callable]:
-    """Opens the address that a tab has come to, in a browser window that has never been here."""
-    contexts = []
+def reopened(lab: Laboratory, strangers: dict[str, Any]) -> Iterator[Callable]:
+    """Opens the address that a tab has come to, where nothing is known but that."""
+    tabs = []
 
     def opened(tab: Any) -> Any:
         at_rest(tab)
         calm = tab.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches")
-        window = {"viewport": tab.viewport_size, "reduced_motion": "reduce" if calm else "no-preference"}
-        contexts.append(chromium.new_context(**window))
-        again = lab.follow(contexts[-1], address(tab))
+        again = lab.follow(strangers["reduce" if calm else "no-preference"], address(tab))
+        tabs.append(again)
+        again.set_viewport_size(tab.viewport_size)
         at_rest(again)
         return again
 
     yield opened
-    for context in contexts:
-        context.close()
+    for tab in tabs:
+        tab.close()
 
 
 @pytest.fixture
