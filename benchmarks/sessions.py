@@ -26,7 +26,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from triplets_page import CHROMIUM, FLAGS, serve
 
 RUN = "digits-vae"
-LARGE, EYES = "log-ends-variant", "log-ends-recognition"  # 64x64 in colour, and who says which of its triplets are semi-hard
+LARGE = "log-ends-variant"  # 64x64 in colour
+EYES = "log-ends-recognition"  # says which of its triplets are semi-hard
 VIEW, FILMS = ".genlab[data-where=browser][data-shown]", ".genlab[data-films]"
 SESSIONS = 10
 REST = 1500  # milliseconds after a gesture: all that it sets off is over
