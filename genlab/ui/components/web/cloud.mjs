@@ -90,6 +90,7 @@ class Cloud {
     this.points = data.cloud ? floats(data.cloud) : null;
     Object.assign(this, { frames: [], history: "", at: 0, left: [], over: "", asked: null });
     delete this.root.dataset.shown;
+    this.single.disabled = true; // until there is a first frame to step from
     this.who.hidden = !data.game;
     if (!data.game) this.choose("b");
     this.single.textContent = data.game ? STEPS[this.turn] : "Step";
@@ -218,6 +219,7 @@ class Cloud {
     this.over = answer.error ?? answer.said;
     if (answer.error) { this.stop(); this.tell(answer.error); return false; }
     this.frames.push(...unpacked(answer));
+    this.single.disabled = false;
     const taken = (this.frames.at(-1)?.step ?? 0) - history.length;
     this.history = history + turn.repeat(taken);
     if (this.frames.length > MOST) this.thin();
