@@ -193,6 +193,7 @@ def test_a_link_brings_the_play_of_the_theatre_back(play: Callable, reopened: Ca
     size.press("ArrowRight")
     tab.locator(f"{theatre.VIEW}[data-shown='0']").wait_for()  # another play
     at_rest(tab)
+    tab.get_by_role("button", name="D only").click()
     theatre.stepped(tab, "Step D", 1)
     tab.get_by_role("button", name="Both").click()
     for step in (2, 3):
