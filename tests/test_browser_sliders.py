@@ -20,7 +20,7 @@ RUN = "digits-plane"
 VIEW = ".genlab"
 LISTENING = """window.told = 0; const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (message) {  // the sidebar asks now and then too; counted is what a slider says
-  window.told += /strength/.test(new TextDecoder().decode(message));
+  window.told += /"strength"/.test(new TextDecoder().decode(message));
   return send.call(this, message);
 };"""
 
@@ -89,17 +89,17 @@ def test_codes_move_along_two_selections_while_the_strength_is_dragged(visit: Ca
     tab.mouse.down()
     requests: list[str] = []
     tab.on("request", lambda request: requests.append(request.url))
-    seen = []
+    told, seen = tab.evaluate("window.told"), []
     for share in (0.6, 0.9, 0.2, 0.75):
         drag(tab, share)
         seen.append((share, strength(tab), shown(tab)))
     assert requests == []
+    assert tab.evaluate("window.told") == told
     for share, at, found in seen:
         assert at == pytest.approx(-2 + 4 * share, abs=0.15)
         expected = run.decode(every[7:] + at * direction).array[:, 0] * 255
         np.testing.assert_allclose(found, expected, rtol=0, atol=2)
     assert len({found.tobytes() for _, _, found in seen}) == 4
-    told = tab.evaluate("window.told")
     tab.mouse.up()
     tab.wait_for_url(re.compile(rf"[?&]s={at:.4g}"))
     assert tab.evaluate("window.told") > told
