@@ -41,7 +41,8 @@ LONGEST_LINE = 300  # characters of an address in the log: pictures may be writt
 KINDS = {"Float32Array": "f4", "Float64Array": "f8", "Uint8Array": "u1", "Uint8ClampedArray": "u1"}
 
 # What stands first in a message is its kind, after a hash and metadata; 0x5a asks the script to run, 0x22 says that it
-# begins, 0x30 that it ends, where 2 means: because it was asked again. The numbers are those of Streamlit's protocol.
+# begins, 0x30 that it ends, where 2 means: because it was asked again; there 0x5a stands for a message that was sent
+# before, which a page may have let go of. The numbers are those of Streamlit's protocol.
 WATCHING = """window.script = "asked";
 {
   const send = WebSocket.prototype.send;
@@ -60,6 +61,7 @@ WATCHING = """window.script = "asked";
           do size |= (bytes[++at] & 0x7f) << shift, shift += 7; while (bytes[at] & 0x80);
           at += 1 + size;
         }
+        if (bytes[at] === 0x5a) console.error("Streamlit refers to an earlier message: see .streamlit/config.toml");
         if (bytes[at] === 0x22) window.script = "runs";
         if (bytes[at] === 0x30 && window.script === "runs") window.script = bytes[at + 1] === 2 ? "asked" : "done";
       });
@@ -157,6 +159,13 @@ class Laboratory:
         # Streamlit asks below a page's address first whether it is healthy; its own 404 there means nothing
         if message.type == "error" and "/_stcore/" not in message.location["url"]:
             self.complaints.append(f"{message.text} {message.location['url']}")
+
+    def nobody_complained(self, *but: str) -> None:
+        """Nothing left the machine, and neither a page nor the server said of a mistake, but for these words."""
+        said = sorted({words for words in self.complaints if not any(allowed in words for allowed in but)})
+        assert self.hosts - {"data", "blob"} == {"127.0.0.1"}
+        assert not said, "\n".join(said)
+        assert b"Traceback" not in (self.home / "server.log").read_bytes()
 
     def close(self) -> None:
         self.server.kill()

@@ -241,3 +241,7 @@ def test_a_link_brings_a_drawing_back_or_says_that_it_does_not(play: Callable, r
     theatre.inside(again, f"view.draw([{scribble.tolist()}])")
     again.get_by_text(said).wait_for()
     assert "strokes=" not in address(again)
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    lab.nobody_complained()

@@ -144,3 +144,7 @@ def test_a_run_without_a_decoder_says_why_it_shows_less(lab: Laboratory, context
         labels = shown.locator("figcaption").all_inner_texts()
         beside = zip(near.indices[0].tolist(), near.distances[0].tolist(), strict=True)
         assert labels == ["end.png", *(f"{image_name(eyes.images, i)}, at {d:.2f}" for i, d in beside)]
+
+
+def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
+    lab.nobody_complained()
