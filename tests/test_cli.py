@@ -325,3 +325,17 @@ def test_the_app_refuses_a_port_that_is_taken_and_serves_from_its_own_folder(
     assert given == [port, True]
     assert (folder / "app.py").exists()
     assert os.environ["GENLAB_HOME"] == str(tmp_path / "mine")
+
+
+def test_the_server_gets_what_keeps_it_thrifty_unless_its_owner_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_THREAD_TIMEOUT", raising=False)
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    started: list[Any] = []
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append((words, dict(os.environ))))
+    app.serve(8765, no_browser=True)
+    ((words, environment),) = started
+    assert words[1:5] == ["-m", "streamlit", "run", "app.py"]
+    assert "--server.port=8765" in words
+    assert environment["OPENBLAS_THREAD_TIMEOUT"] == "4"
+    assert environment["MALLOC_ARENA_MAX"] == "7"

@@ -76,7 +76,8 @@ def test_a_run_lays_planes_through_images_and_says_where_others_lie(tmp_path: Pa
     assert plane.indices.tolist() == indices[others].tolist()
     np.testing.assert_allclose(plane.places, plane.frame.places(codes.mean[others]), atol=1e-9)
     assert plane.labels is not None
-    assert plane.usual == usual_distance(codes.mean[others].astype(np.float64))
+    assert plane.usual == usual_distance(codes.mean.astype(np.float64))
+    assert run.latent_plane(images, limit=5).usual == run.latent_plane(images[::-1], limit=5).usual != plane.usual
     assert 3 <= len(run.latent_plane(images, limit=5).places) <= 5
     with pytest.raises(BadInputError, match="choose three images"):
         run.latent_plane()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -125,16 +125,9 @@ class Images:
 
     def gif_bytes(self, milliseconds: int = 80, *, scale: int | None = None, bounce: bool = False) -> bytes:
         """The images one after another as an endless GIF, in memory; `bounce` runs back again."""
-        first, *others = self._frames(scale, bounce, _in_palette)
+        first, *others = self._frames(scale, bounce)
         file = io.BytesIO()
         first.save(file, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0, disposal=1)
-        return file.getvalue()
-
-    def apng_bytes(self, milliseconds: int = 80, *, scale: int | None = None, bounce: bool = False) -> bytes:
-        """The same film as an animated PNG, which browsers show: in all its colours, and made several times as quickly."""
-        first, *others = self._frames(scale, bounce, lambda picture: picture)
-        file = io.BytesIO()
-        first.save(file, "PNG", save_all=True, append_images=others, duration=milliseconds, loop=0, compress_level=1)
         return file.getvalue()
 
     def gif(self, path: str | PathLike[str], milliseconds: int = 80, **animation: Any) -> Path:
@@ -164,11 +157,11 @@ class Images:
         path.write_bytes(film)
         return path
 
-    def _frames(self, scale: int | None, bounce: bool, made: Callable[[Image.Image], Image.Image]) -> list[Image.Image]:
-        """The pictures of a film, which runs back again where it bounces; `made` comes before they are enlarged."""
+    def _frames(self, scale: int | None, bounce: bool) -> list[Image.Image]:
+        """The pictures of a film, which runs back again where it bounces; palettes are chosen before they are enlarged."""
         if not len(self):
             raise BadInputError(NO_FILM)
-        each = [_enlarge(made(self.picture(index)), self._scale(scale)) for index in range(len(self))]
+        each = [_enlarge(_in_palette(self.picture(index)), self._scale(scale)) for index in range(len(self))]
         return each + each[-2:0:-1] if bounce else each
 
     def zip(self, file: str | PathLike[str] | IO[bytes], names: Sequence[str] | None = None) -> None:

@@ -49,19 +49,16 @@ def walk(run: genlab.Run) -> None:
         labelled_rows(strips, labels, caption, key="walk")
         for (kind, images), column in zip(walks.items(), st.columns(2), strict=True):
             with column:
-                _film(run, images, kind)
+                _taken_away(run, images, kind)
         if not ffmpeg():
             st.caption(REMEDY)
 
 
-def _film(run: genlab.Run, images: Images, kind: str) -> None:
-    """One way of walking as a film, and what to take away of it."""
+def _taken_away(run: genlab.Run, images: Images, kind: str) -> None:
+    """What can be taken away of one way of walking: nothing of it is made before somebody asks."""
     stem = file_stem(run, kind)
-    with st.container(key=f"pixels-film-{kind}"):
-        st.image(
-            images.apng_bytes(bounce=True), width=150, caption=f"{KINDS[kind]}, {len(images)} images, “{run.title}”"
-        )
-    with st.container(horizontal=True):
+    st.markdown(f"**{KINDS[kind]}**, {len(images)} images")
+    with st.container(horizontal=True, gap="small"):
         offer("Strip (PNG)", lambda: images.png_bytes(columns=len(images)), f"{stem}.png")
         offer("Film (GIF)", lambda: images.gif_bytes(bounce=True), f"{stem}.gif")
         if ffmpeg():

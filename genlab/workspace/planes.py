@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,6 +18,8 @@ CLOSE = 1e-5  # codes this near to a corner are the corner
 REACH = 3.0  # standard deviations of a normal prior that a plane of two dimensions shows at least
 CELLS = 24  # of a plane from side to side, where its pictures are looked at
 LINEAR = 2e-5  # relative error of a sum in float32
+
+_usual_distances: WeakKeyDictionary[Any, dict[tuple[Any, ...], float]] = WeakKeyDictionary()
 
 
 class Planes(Analyse):
@@ -37,6 +40,7 @@ class Planes(Analyse):
                 f"{self.title} has {model.latent_dim} latent dimensions; choose three images or codes to lay a plane through."
             )
         codes, indices = self._known_codes(among, limit, seed)
+        usual = self._usual(codes, indices, limit, seed)
         placed = np.empty((0, 2))
         if corners is None:
             frame = Frame(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -56,9 +60,7 @@ class Planes(Analyse):
         labels = None
         if indices is not None and self.images.labels is not None:
             labels = np.asarray(self.images.labels[indices])
-        return LatentPlane(
-            frame, extent, placed, frame.places(codes), indices, labels, kernel_width(codes), usual_distance(codes)
-        )
+        return LatentPlane(frame, extent, placed, frame.places(codes), indices, labels, kernel_width(codes), usual)
 
     def round_trip(self, plane: LatentPlane, *, steps: int = CELLS) -> np.ndarray:
         r"""How far a code comes back when its picture is encoded again, at steps x steps places of a plane.
@@ -117,6 +119,14 @@ class Planes(Analyse):
             return encoded.mean[chosen].astype(np.float64), indices[chosen]
         self._need("draw codes from a prior", "has_prior")
         return prior_codes(self.model(), limit, seed).astype(np.float64), None
+
+    def _usual(self, codes: np.ndarray, indices: np.ndarray | None, *chosen: int) -> float:
+        """The usual distance between known codes, found once for all planes among them."""
+        kept = _usual_distances.setdefault(self.model(), {})
+        key = (None if indices is None else self.images.hash, *chosen)
+        if key not in kept:
+            kept[key] = usual_distance(codes)
+        return kept[key]
 
 
 def _reads_bits(model: Any) -> bool:
