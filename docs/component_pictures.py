@@ -106,6 +106,8 @@ SHOTS = (
          "interpolate?run=digits-vae&way=Walk", ".st-key-theatre", ".st-key-theatre .genlab[data-where=browser][data-shown]"),
     Shot("board", "A board of dimensions", "Each row is a slider of one latent dimension, the most used first.",
          "interpolate?run=digits-vae&way=Traverse", ".st-key-board", ".st-key-board .genlab[data-where=browser][data-shown]"),
+    Shot("strength", "A strength", "How far codes are moved along an attribute, decoded while it is pulled.",
+         "interpolate?run=digits-vae&way=Attributes", ".st-key-sliding-s", ".st-key-sliding-s .genlab[data-where=browser][data-shown]"),
     Shot("many", "One finger on several models", "Runs with one prior decode the same code side by side.",
          "compare?runs=digits-vae&runs=digits-ava1&runs=digits-ava3&runs=digits-ava5", ".st-key-many", ".st-key-many .genlab[data-where=browser][data-shown]"),
     Shot("styles", "Style mixing", "Coarse styles of the rows, fine ones of the columns, from a StyleGAN.",
