@@ -7,21 +7,23 @@ a click and a lasso on the map, a ring or a slider of the board let go, other en
 chart stands beside it. The server's processor time is taken over all of them,
 less what it uses at rest, and the memory that is its own (anonymous pages: libraries are shared with whatever else runs) before
 and after nine of the ten came. Wall-clock time does not matter, but
-run it on a machine that does nothing else.
+run it on a machine that does nothing else. Where pages are named, the rows of the others are kept, each with its time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
-from harness import report
+from harness import RESULTS, report
 from playwright.sync_api import Browser, Page, sync_playwright
 from triplets_page import CHROMIUM, FLAGS, serve
 
@@ -157,6 +159,7 @@ def measure(browser: Browser, url: str, server: psutil.Process, page: str, ready
     return rows | {
         "mb_each_session": each / 1e6, "mb_of_the_first": alone / 1e6, "mb_after_all_gestures": after / 1e6,
         "cpu_ms_a_second_at_rest": 1000 * idle, "gestures_of_each_kind": rounds * sessions,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
 
 
@@ -188,7 +191,10 @@ def main() -> None:
             server.wait(10)
     told = {"run": RUN, "sessions": sessions, "load_average_before": load,
             "bar": "under 50 ms a gesture and 5 MB a session"}  # fmt: skip
-    report("sessions-quick" if quick else "sessions", rows | told)
+    name = "sessions-quick" if quick else "sessions"
+    file = RESULTS / f"{name}.json"
+    kept = json.loads(file.read_text())["rows"] if wanted and file.exists() else {}
+    report(name, kept | rows | told)
 
 
 if __name__ == "__main__":
