@@ -102,6 +102,7 @@ def test_a_link_brings_the_sliders_of_the_board_back(visit: Callable, reopened: 
     assert again.get_by_label(f"Dimension {first}", exact=True).input_value() == "1.5"
     again.get_by_role("button", name="Back to the start").click()
     eventually(lambda: "moved=" not in address(again), "the address lets go of it")
+    at_rest(again)  # the address is written before Python has finished
     assert "from-image=true" in address(again)
     again.get_by_text("Start from an image").click()
     again.get_by_role("textbox", name="Start (numbers)").wait_for(state="detached")
