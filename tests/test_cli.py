@@ -332,7 +332,7 @@ def test_the_server_gets_what_keeps_it_thrifty_unless_its_owner_said_otherwise(m
     monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
     started: list[Any] = []
     monkeypatch.setattr(os, "dup2", lambda *_: None)
-    monkeypatch.setattr(os, "execv", lambda program, words: started.append((words, dict(os.environ))))
+    monkeypatch.setattr(os, "execve", lambda program, words, environment: started.append((words, environment)))
     app.serve(8765, no_browser=True)
     ((words, environment),) = started
     assert words[1:5] == ["-m", "streamlit", "run", "app.py"]

@@ -64,7 +64,6 @@ def serve(port: int, no_browser: bool) -> None:
         "browser.serverAddress": ADDRESS,
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
-    for name, value in THRIFT.items():
-        os.environ.setdefault(name, value)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app.py", *flags])
+    words = [sys.executable, "-m", "streamlit", "run", "app.py", *flags]
+    os.execve(sys.executable, words, {**THRIFT, **os.environ})
