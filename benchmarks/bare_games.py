@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from bare_hybrids import Batches, adam, epoch, owned, posterior
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, softplus
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, one_hot, softplus
 
 from genlab.core.model import Model
 
 SLOW = (0.5, 0.999)
 
 
-def bare_game(model: Model, images: Tensor, batches: Batches) -> Callable[[], None]:
+def bare_game(model: Model, images: Tensor, batches: Batches, labels: Tensor | None = None) -> Callable[[], None]:
     """The usual script of a GAN: the discriminator moves on detached images, on every k-th batch the generator answers."""
     g, d, p, averaged = model.generator, model.critic, model.p, model.averaged
-    wasserstein, penalised = p.loss == "wasserstein", p.penalised
-    players = []
-    for network, rate in ((g, p.learning_rate), (d, p.critic_learning_rate)):
-        if p.optimiser == "rmsprop":
-            players.append(torch.optim.RMSprop(network.parameters(), lr=rate, foreach=True))
-        else:
-            players.append(adam(owned(network), rate, SLOW))
-    g_optimiser, d_optimiser = players
+    wasserstein, penalised, squared = p.loss == "wasserstein", p.penalised, p.loss == "least_squares"
+    g_optimiser, d_optimiser = opponents(p, owned(g), owned(d))
     steps = itertools.count(1)
 
-    def d_loss(x: Tensor, fake: Tensor) -> Tensor:
-        if not wasserstein:
-            return softplus(-d(x)).mean() + softplus(d(fake)).mean()
-        loss = d(fake).mean() - d(x).mean()
-        if penalised:
-            mix = torch.rand(len(x), 1, 1, 1)
-            between = (mix * x + (1 - mix) * fake).requires_grad_()
-            (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
-            loss = loss + 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
-        return loss
+    def d_loss(on_real: Tensor, on_fake: Tensor) -> Tensor:
+        if squared:
+            return 0.5 * (on_real - 1).square().mean() + 0.5 * on_fake.square().mean()
+        if wasserstein:
+            return on_fake.mean() - on_real.mean()
+        return softplus(-on_real).mean() + softplus(on_fake).mean()
 
-    def made(x: Tensor, *, tracked: bool) -> Tensor:
+    def g_loss(score: Tensor) -> Tensor:
+        if squared:
+            return 0.5 * (score - 1).square().mean()
+        return -score.mean() if wasserstein else softplus(-score).mean()
+
+    def penalty(x: Tensor, fake: Tensor) -> Tensor:
+        mix = torch.rand(len(x), 1, 1, 1)
+        between = (mix * x + (1 - mix) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
+        return 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+    def r1(x: Tensor) -> Tensor:
+        points = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(d(points).sum(), points, create_graph=True)
+        return 0.5 * p.r1 * p.r1_every * slope.square().flatten(1).sum(1).mean()
+
+    def made(count: int, told: tuple[Tensor, ...], *, tracked: bool) -> Tensor:
         with torch.set_grad_enabled(tracked):
-            return g(torch.randn(len(x), model.latent_dim))
+            return g(torch.cat([torch.randn(count, p.latent_dim), *(g.labels(y) for y in told)], dim=1))
 
-    def step(x: Tensor) -> None:
-        moves = next(steps) % p.critic_steps == 0
-        fake = made(x, tracked=moves and not p.fresh_noise)
+    def step(x: Tensor, *told: Tensor) -> None:
+        turn = next(steps)
+        moves = turn % p.critic_steps == 0
+        fake = made(len(x), told, tracked=moves and not p.fresh_noise)
         d_optimiser.zero_grad()
-        d_loss(x, fake.detach()).backward()
+        loss = d_loss(d(x, *told), d(fake.detach(), *told))
+        if penalised:
+            loss = loss + penalty(x, fake.detach())
+        if p.r1 and (turn - 1) % p.r1_every == 0:
+            loss = loss + r1(x)
+        loss.backward()
         d_optimiser.step()
         if wasserstein and not penalised:
             with torch.no_grad():
@@ -55,12 +69,53 @@ def bare_game(model: Model, images: Tensor, batches: Batches) -> Callable[[], No
                     weight.clamp_(-p.clip, p.clip)
         if not moves:
             return
-        score = d(made(x, tracked=True) if p.fresh_noise else fake)
+        score = d(made(len(x), told, tracked=True) if p.fresh_noise else fake, *told)
         g_optimiser.zero_grad()
-        (-score.mean() if wasserstein else softplus(-score).mean()).backward(inputs=owned(g))
+        g_loss(score).backward(inputs=owned(g))
         g_optimiser.step()
         if averaged is not None:
             averaged.update(g)
+
+    return epoch(step, images, batches, labels)
+
+
+def opponents(p: Any, *weights: list[nn.Parameter]) -> list[torch.optim.Optimizer]:
+    """Generator's and discriminator's optimisers."""
+    rates = (p.learning_rate, p.critic_learning_rate)
+    if p.optimiser == "rmsprop":
+        return [torch.optim.RMSprop(each, lr=rate, foreach=True) for each, rate in zip(weights, rates, strict=True)]
+    return [adam(each, rate, (p.momentum, 0.999)) for each, rate in zip(weights, rates, strict=True)]
+
+
+def bare_info_gan(model: Model, images: Tensor, batches: Batches) -> Callable[[], None]:
+    """A DCGAN whose discriminator also guesses the codes, on one look at the generated images."""
+    g, d, q, p = model.generator, model.critic, model.recogniser, model.p
+    g_optimiser, d_optimiser = opponents(p, owned(g), owned(d, q))
+
+    def information(seen: Tensor, chosen: Tensor, numbers: Tensor) -> Tensor:
+        guess = q(seen)
+        mean, raw = guess[:, p.categories :].chunk(2, 1)
+        log_var = torch.logaddexp(raw, torch.tensor(math.log(0.0025)))
+        of_numbers = -0.5 * ((numbers - mean).square() * torch.exp(-log_var) + log_var + math.log(2 * math.pi))
+        of_numbers = of_numbers.sum(1).mean() + p.continuous * math.log(2)
+        of_category = math.log(p.categories) - cross_entropy(guess[:, : p.categories], chosen)
+        return p.information * of_category + p.information_continuous * of_numbers
+
+    def step(x: Tensor) -> None:
+        chosen, numbers = torch.randint(p.categories, (len(x),)), 2 * torch.rand(len(x), p.continuous) - 1
+        category = one_hot(chosen, p.categories).float()
+        fake = g(torch.cat([torch.randn(len(x), p.latent_dim), category, numbers], dim=1))
+        seen = d.features(fake.detach())
+        d_optimiser.zero_grad()
+        judged = softplus(-d(x)).mean() + softplus(d.verdict(seen)).mean()
+        (judged - information(seen, chosen, numbers)).backward()
+        d_optimiser.step()
+        seen = d.features(fake)
+        g_optimiser.zero_grad()
+        fooled = softplus(-d.verdict(seen)).mean()
+        (fooled - information(seen, chosen, numbers)).backward(inputs=owned(g))
+        g_optimiser.step()
+        model.averaged.update(g)
 
     return epoch(step, images, batches)
 

@@ -1,4 +1,4 @@
-"""VAE-GAN and AVA5 as a careful person writes them by hand: every gradient computed once, and reused."""
+"""VAE-GAN and AVA1 to AVA5 as a careful person writes them by hand: every gradient computed once, and reused."""
 
 from __future__ import annotations
 
@@ -52,6 +52,54 @@ def bare_vae_gan(model: Model, images: Tensor, batches: Batches) -> Callable[[],
     return epoch(step, images, batches)
 
 
+def bare_ava1(model: Model, images: Tensor, batches: Batches) -> Callable[[], None]:
+    """AVA1, and AVA2, whose leaning term moves nothing: a discriminator of images."""
+    encoder, decoder, critic = model.encoder, model.decoder, model.critics["discriminator"]
+    e, d, c = owned(encoder), owned(decoder), owned(critic)
+    players = [adam(e, 1e-3), adam(d, 1e-3), adam(c, 2e-4, (0.5, 0.999))]
+
+    def step(x: Tensor) -> None:
+        _, z, kl = posterior(encoder, x)
+        fake = torch.sigmoid(decoder(z))
+        reconstruction = 0.5 * (x - fake).square().sum() / len(x)
+        on_fake = critic(fake)
+        judgement = softplus(-critic(x)).mean() + softplus(on_fake).mean()
+        for player in players:
+            player.zero_grad()
+        judgement.backward(inputs=c, retain_graph=True)
+        (of_reconstruction,) = torch.autograd.grad(reconstruction, fake)
+        (of_critic,) = torch.autograd.grad(-softplus(on_fake).mean(), fake, retain_graph=True)
+        (of_code,) = torch.autograd.grad(fake, z, of_reconstruction, retain_graph=True)
+        torch.autograd.backward(fake, of_reconstruction + of_critic, inputs=d)
+        torch.autograd.backward([z, kl], [of_code, None], inputs=e)
+        for player in players:
+            player.step()
+
+    return epoch(step, images, batches)
+
+
+def bare_ava3(model: Model, images: Tensor, batches: Batches) -> Callable[[], None]:
+    """AVA3, and AVA4, whose leaning term moves nothing: a discriminator of codes; one backward pass serves both ways."""
+    encoder, decoder, critic = model.encoder, model.decoder, model.critics["encoding_discriminator"]
+    both, c = owned(encoder, decoder), owned(critic)
+    players = [adam(both, 1e-3), adam(c, 2e-4, (0.5, 0.999))]
+
+    def step(x: Tensor) -> None:
+        mean, z, kl = posterior(encoder, x)
+        fake = torch.sigmoid(decoder(z))
+        reconstruction = 0.5 * (x - fake).square().sum() / len(x)
+        on_fake = critic(encoder(fake.detach()).chunk(2, 1)[0])
+        judgement = softplus(-critic(mean)).mean() + softplus(on_fake).mean()
+        for player in players:
+            player.zero_grad()
+        judgement.backward(inputs=c, retain_graph=True)
+        (reconstruction + kl - softplus(on_fake).mean()).backward(inputs=both)
+        for player in players:
+            player.step()
+
+    return epoch(step, images, batches)
+
+
 def bare_ava5(model: Model, images: Tensor, batches: Batches) -> Callable[[], None]:
     encoder, decoder = model.encoder, model.decoder
     critic, code_critic = model.critics["discriminator"], model.critics["encoding_discriminator"]
@@ -82,9 +130,17 @@ def bare_ava5(model: Model, images: Tensor, batches: Batches) -> Callable[[], No
     return epoch(step, images, batches)
 
 
-def epoch(step: Callable[[Tensor], None], images: Tensor, batches: Batches) -> Callable[[], None]:
+def epoch(
+    step: Callable[..., None], images: Tensor, batches: Batches, labels: Tensor | None = None
+) -> Callable[[], None]:
+    """Every batch of images once, with their labels where there are any."""
+
     def run() -> None:
-        for x in batches(images):
-            step(x)
+        if labels is None:
+            for x in batches(images):
+                step(x)
+            return
+        for chosen in batches(torch.arange(len(images))):
+            step(images[chosen], labels[chosen])
 
     return run

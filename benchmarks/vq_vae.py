@@ -4,6 +4,7 @@
 by Euclidean distance with codes moved by averages, straight-through gradients, a commitment loss, and revival of dead codes.
 
 - `quantiser_…`: the quantiser alone: forward, backward to its input, and the codes' update.
+- `default_quantiser_…`: the same against the library's quantiser as it comes, with its own rotation trick and decay.
 - `step_…`: encoder, quantiser and decoder, forward and backward, fused Adam, and the codes' update; the prior is left out on
   both sides, since the library has none.
 - `floor_…`: the same step without any quantiser, against the library's: what no quantiser, however quick, could go below.
@@ -46,17 +47,12 @@ def model_of(**values: int) -> Model:
     return genlab.create("vq_vae", (1, 28, 28), **values).train()
 
 
-def library_quantiser(codes: int, code_dim: int) -> VectorQuantize:
-    """The library's quantiser with the same rules; the rotation trick is another estimator, so it is off."""
-    return VectorQuantize(
-        dim=code_dim,
-        codebook_size=codes,
-        decay=0.97,
-        commitment_weight=0.25,
-        threshold_ema_dead_code=2,
-        rotation_trick=False,
-        accept_image_fmap=True,
-    ).train()
+OUR_RULES = {"decay": 0.97, "commitment_weight": 0.25, "threshold_ema_dead_code": 2, "rotation_trick": False}
+
+
+def library_quantiser(codes: int, code_dim: int, **rules: object) -> VectorQuantize:
+    """The library's quantiser; the rotation trick is another estimator, so that it is off where rules are the same."""
+    return VectorQuantize(dim=code_dim, codebook_size=codes, accept_image_fmap=True, **rules).train()
 
 
 def owned(model: Model) -> list[nn.Parameter]:
@@ -136,10 +132,16 @@ def main() -> None:
     one_thread()
     images, rows = digits(), {}
     for size, values in SIZES.items():
-        theirs = library_quantiser(values["codes"], values["code_dim"])
+        theirs, as_it_comes = (
+            library_quantiser(values["codes"], values["code_dim"], **rules) for rules in (OUR_RULES, {})
+        )
         maps = model_of(**values).quantise(images)[0].maps.detach()
         pairs = {
             f"quantiser_{size}": (our_quantiser(model_of(**values), maps), their_quantiser(theirs, maps)),
+            f"default_quantiser_{size}": (
+                our_quantiser(model_of(**values), maps),
+                their_quantiser(as_it_comes, maps),
+            ),
             f"step_{size}": (our_step(model_of(**values), images), their_step(model_of(**values), theirs, images)),
             f"floor_{size}": (
                 step_without(model_of(**values), images),

@@ -132,6 +132,28 @@ def test_gradients_equal_those_of_each_loss_alone() -> None:
         torch.testing.assert_close(step, gradient, rtol=0, atol=1e-15)
 
 
+def test_players_given_one_tensor_share_one_backward_pass() -> None:
+    torch.manual_seed(1)
+    f, g, h = nn.Linear(4, 3), nn.Linear(3, 1), nn.Linear(3, 1)
+    x = torch.randn(5, 4)
+    hidden = f(x)
+    loss, other = g(hidden).square().mean(), h(hidden).square().mean()
+    expected = torch.autograd.grad(loss, [*f.parameters(), *g.parameters()], retain_graph=True)
+    expected += torch.autograd.grad(other, list(h.parameters()), retain_graph=True)
+    before = [p.detach().clone() for net in (f, g, h) for p in net.parameters()]
+    passes: list[str] = []
+    loss.register_hook(lambda _: passes.append("shared"))
+    other.register_hook(lambda _: passes.append("alone"))
+    players = {name: torch.optim.SGD(net.parameters(), lr=1.0) for name, net in zip("fgh", (f, g, h), strict=True)}
+    minimise = Minimiser(players)
+    minimise(f=loss, h=other, g=loss)
+    assert passes == ["shared", "alone"]
+    assert minimise.take_losses().keys() == players.keys()
+    after = [p for net in (f, g, h) for p in net.parameters()]
+    for old, new, gradient in zip(before, after, expected, strict=True):
+        torch.testing.assert_close(old - new, gradient, rtol=0, atol=1e-6)
+
+
 def test_clipping_is_per_player() -> None:
     a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     players = {"a": torch.optim.SGD([a], lr=1.0), "b": torch.optim.SGD([b], lr=1.0)}

@@ -159,8 +159,13 @@ class AVA(Model, Descends, NormalLatent):
         if self.p.rule == "authors":
             return self.authors_step(batch.images, minimise)
         played = self.play(batch.images)
-        losses = self.losses(played)
-        minimise(**(losses if self.p.rule == "autograd" else self.losses(played, printed=True)))
+        losses = moving = self.losses(played)
+        if self.p.rule == "printed":
+            moving = self.losses(played, printed=True)
+        elif self.p.mode == "standard" and "discriminator" not in self.critics:
+            # what the encoder's loss has more does not depend on Φ: one backward pass serves both
+            moving = {**losses, "decoder": losses["encoder"]}
+        minimise(**moving)
         return self.logged(played, losses)
 
     def play(self, images: Tensor) -> Played:

@@ -49,8 +49,9 @@ class Minimiser:
     """Differentiates named losses with respect to their player's parameters, then steps the players.
 
     All losses of one call are differentiated before any player moves, so players on one forward pass
-    see the same weights (simultaneous play); separate calls are alternating play. Players named in `resting`, which
-    may change between two calls, are not moved: their losses are only noted.
+    see the same weights (simultaneous play); separate calls are alternating play. Players who are given one and the same
+    tensor share one backward pass. Players named in `resting`, which may change between two calls, are not moved: their
+    losses are only noted.
 
     >>> weight = nn.Parameter(torch.tensor([2.0]))
     >>> minimise = Minimiser({"w": torch.optim.SGD([weight], lr=0.1)})
@@ -76,13 +77,16 @@ class Minimiser:
         """Minimise each `player=loss`; refuses a player whose loss does not reach all its parameters."""
         self.losses |= {name: loss.detach() for name, loss in losses.items()}
         moving = {name: loss for name, loss in losses.items() if name not in self.resting}
-        last = len(moving) - 1
-        for place, (name, loss) in enumerate(moving.items()):
-            for parameter in self.owned[name]:
-                parameter.grad = None
+        sharing: dict[int, list[str]] = {}
+        for name, loss in moving.items():
+            sharing.setdefault(id(loss), []).append(name)
+        for left, names in zip(reversed(range(len(sharing))), sharing.values(), strict=True):
+            weights = [weight for name in names for weight in self.owned[name]]
+            for weight in weights:
+                weight.grad = None
             # a later loss of this call may need the graph that they share
-            loss.backward(inputs=self.owned[name], retain_graph=place < last)
-            if name not in self._checked:
+            moving[names[0]].backward(inputs=weights, retain_graph=left > 0)
+            for name in set(names) - self._checked:
                 self._check_reach(name)
         for name in moving:
             if self.gradient_clip:
