@@ -269,5 +269,22 @@ def test_whatever_was_done_in_a_play_is_taken_back_and_done_again(visit: Callabl
         assert button.is_disabled()
 
 
+def test_who_moves_and_how_fast_is_kept_where_the_view_is_built_anew(visit: Callable) -> None:
+    tab = visit()
+    tab.locator(f"{VIEW}[data-shown='0']").wait_for()
+    tab.get_by_role("button", name="D only").click()
+    tab.get_by_label("Speed").select_option("Slow motion")
+    pages = tab.get_by_test_id("stSidebarNav")
+    for name, shown in (("Models", False), ("Theatre", True)):
+        pages.get_by_role("link", name=name, exact=True).click()
+        tab.locator(f"{VIEW}[data-shown='0']").wait_for(state="visible" if shown else "detached")
+        at_rest(tab)
+    assert tab.get_by_role("button", name="D only").get_attribute("aria-pressed") == "true"
+    assert inside(tab, "[view.turn, view.single.textContent, view.speed.value]") == ["d", "Step D", "crawl"]
+    tab.get_by_text("Two moons", exact=True).click()
+    eventually(lambda: "moons" in inside(tab, "view.data.of"), "another play is there")
+    assert inside(tab, "[view.turn, view.speed.value]") == ["d", "crawl"]
+
+
 def test_nothing_left_the_machine_and_nobody_complained(lab: Laboratory) -> None:
     lab.nobody_complained()

@@ -21,7 +21,9 @@ const AGAIN = 100; // frames of a play that is played again to where it was
 const LONGEST = 2000; // steps that may be asked for at once
 const LEFT = 4; // ways that were left and are kept with all their frames
 const THIN = 0.006; // sides of the square between two corners of a stroke
-const HIDDEN = new Set(); // layers that stay off when another play begins
+// What stays as it was chosen when another play begins, and in a view that is built anew: layers that are off, who moves, how fast.
+const HIDDEN = new Set();
+const CHOSEN = { turn: "b", speed: "" };
 const FEW_MOVES = matchMedia("(prefers-reduced-motion: reduce)");
 
 export function mount(component) {
@@ -32,7 +34,6 @@ class Cloud {
   constructor(root) {
     this.root = root;
     root.cloud = this; // a handle for scripts and tests
-    this.turn = "b";
     this.frames = [];
     this.left = [];
     this.strokes = [];
@@ -45,7 +46,7 @@ class Cloud {
     this.play = element("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
     this.single = element("button", { type: "button", onclick: () => this.step() }, "Step");
     this.who = element("span", { class: "group", role: "group", "aria-label": "Who moves" }, ...Object.entries(TURNS).map(([turn, title]) =>
-      element("button", { type: "button", "data-turn": turn, "aria-pressed": String(turn === "b"), onclick: () => this.gesture(() => this.choose(turn)) }, title)));
+      element("button", { type: "button", "data-turn": turn, onclick: () => this.gesture(() => this.choose(turn)) }, title)));
     this.speed = element("select", { "aria-label": "Speed", onchange: () => this.hurry(this.speed.value) },
       ...Object.entries(SPEEDS).map(([name, { title }]) => element("option", { value: name }, title)));
     this.reset = element("button", { type: "button", title: "To the first step; nothing is lost until you go on from there", onclick: () => this.jump(0) }, "Reset");
@@ -59,6 +60,7 @@ class Cloud {
     this.charts = element("div", { class: "charts" });
     this.codes = element("canvas", { class: "codes", role: "img", "aria-label": "Codes of the points" });
     this.coded = element("div", { hidden: true }, element("div", { class: "chart" }, "Codes of the points"), this.codes);
+    this.choose(CHOSEN.turn);
     root.classList.add("toy");
     root.replaceChildren(this.said,
       element("div", { class: "tools" }, this.play, this.single, this.who, this.speed, this.reset, this.clear, ...this.deeds.buttons),
@@ -96,7 +98,7 @@ class Cloud {
     this.single.textContent = data.game ? STEPS[this.turn] : "Step";
     this.clear.hidden = !data.drawing || !data.scene;
     this.tell(data.scene ? "" : "Draw here with the pointer or a finger: the model begins when you let go.");
-    if (data.speed && !this.hurried) this.speed.value = data.speed;
+    this.speed.value = CHOSEN.speed || data.speed || this.speed.value;
     this.square.classList.toggle("finger", data.drawing);
     this.furnish(data);
     other ? this.deeds.begin() : this.deeds.accept();
@@ -119,7 +121,7 @@ class Cloud {
   put({ strokes, history, step, turn, hidden, speed }) {
     this.stop();
     this.choose(turn);
-    this.speed.value = speed;
+    if (speed !== this.speed.value) this.pace(speed);
     HIDDEN.clear();
     hidden.forEach(name => HIDDEN.add(name));
     this.press();
@@ -196,13 +198,16 @@ class Cloud {
 
   hurry(name) {
     this.speed.value = this.deeds.now.speed;
-    this.gesture(() => { this.speed.value = name; });
-    this.hurried = true;
+    this.gesture(() => this.pace(name));
     this.asked = null; // what is on its way has other steps between frames
   }
 
+  pace(name) {
+    this.speed.value = CHOSEN.speed = name;
+  }
+
   choose(turn) {
-    this.turn = turn;
+    this.turn = CHOSEN.turn = turn;
     for (const button of this.who.children) button.setAttribute("aria-pressed", String(button.dataset.turn === turn));
     this.single.textContent = STEPS[turn];
   }
