@@ -244,6 +244,25 @@ def test_every_model_has_its_card_and_its_row() -> None:
         assert [column for column in row.index if row[column] == "✓"] == list(entry.capabilities), name
 
 
+@pytest.mark.parametrize(
+    ("find", "families", "names"),
+    [
+        ("wasserstein gulrajani", [], {"wgan_gp"}),
+        ("", ["flow"], {"nice", "realnvp", "glow"}),
+        ("IMPUTES mixture", ["density", "flow"], {"gmm"}),
+        ("vq_vae", [], {"vq_vae"}),
+        ("vq_vae", ["flow"], set()),
+    ],
+)
+def test_cards_are_found_by_what_they_say(find: str, families: list[str], names: set[str]) -> None:
+    app = opened("models")
+    app.text_input(key="find").set_value(find)
+    app.button_group(key="families").set_value(families)
+    app.run()
+    assert {button.key.removeprefix("train-") for button in app.button if button.label == "Train it"} == names
+    assert any("No such model" in text for text in said(app).splitlines()) == (not names)
+
+
 def test_an_unexpected_error_is_one_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")

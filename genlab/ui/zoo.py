@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 import genlab
 from genlab.core.capabilities import CAPABILITIES
 from genlab.ui.cards import capability_badges, card_head, details, words
-from genlab.ui.messages import boundary
+from genlab.ui.messages import boundary, empty_state
 from genlab.ui.navigation import page
 from genlab.ui.pictures import show_picture
 from genlab.ui.previews import TITLES, best_preview, open_preview
@@ -45,11 +46,11 @@ def capability_matrix() -> None:
 
 
 def gallery() -> None:
-    """The cards, grouped by family, two beside each other."""
-    models = get_models()
+    """The cards that are looked for, grouped by family, two beside each other."""
+    found = _found()
     shipped = {run.config.model: run for run in get_workspace().runs if run.shipped}
     for family, title in FAMILIES.items():
-        entries = [entry for entry in models.values() if entry.card.family == family]
+        entries = [entry for entry in found if entry.card.family == family]
         if not entries:
             continue
         st.subheader(title, anchor=family)
@@ -57,6 +58,34 @@ def gallery() -> None:
             for column, entry in zip(st.columns(2, gap="medium"), entries[start : start + 2], strict=False):
                 with column, st.container(border=True, height="stretch", key=f"card-{entry.name}"), boundary():
                     _card(entry, shipped.get(entry.name))
+
+
+def _found() -> list[Entry]:
+    """The models of the chosen families, of all where none is chosen, whose cards have every word that was written."""
+    models = list(get_models().values())
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        wanted = st.text_input(
+            "Find", key="find", bind="query-params", placeholder="a name, an author, an ability …", width=260,
+            icon=":material/search:",
+        )  # fmt: skip
+        families = st.pills(
+            "Families", list(FAMILIES), key="families", bind="query-params", selection_mode="multi", wrap=True
+        )
+    asked = wanted.casefold().split()
+    found = [entry for entry in models if entry.card.family in (families or FAMILIES) and _says(entry, asked)]
+    if not found:
+        empty_state("No such model", "No card has all of this; write fewer words, or choose more families.", icon=":material/search_off:")  # fmt: skip
+    elif len(found) < len(models):
+        st.caption(f"{len(found)} of {len(models)} models")
+    return found
+
+
+def _says(entry: Entry, asked: Sequence[str]) -> bool:
+    """Whether the head of a card, or one of its abilities, has each of these words."""
+    card = entry.card
+    head = (entry.name, card.title, card.family, card.paper, str(card.year), card.summary)
+    text = " ".join((*head, *map(words, entry.capabilities))).casefold()
+    return all(word in text for word in asked)
 
 
 def _card(entry: Entry, run: genlab.Run | None) -> None:
