@@ -185,7 +185,9 @@ class Training:
     def validate(self, model: Descends | Fits) -> dict[str, float]:
         """Mean validation scalars over the held-out images, with noise of their own; a fit takes them all at once."""
         tally, count = Tally(), self.data.count("validation")
-        size = max(1, count) if isinstance(model, Fits) else self.settings.batch_size
+        if not count:
+            return {}
+        size = count if isinstance(model, Fits) else self.settings.batch_size
         self.model.eval()
         with aside(derived_seed(self.settings.seed, 2)), torch.no_grad():
             for batch in self.data.in_order("validation", size, self.device):
