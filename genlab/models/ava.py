@@ -163,7 +163,7 @@ class AVA(Model, Descends, NormalLatent):
         if self.p.rule == "printed":
             moving = self.losses(played, printed=True)
         elif self.p.mode == "standard" and "discriminator" not in self.critics:
-            # what the encoder's loss has more does not depend on Φ: one backward pass serves both
+            # the encoder's loss is the decoder's and terms that do not depend on Φ: one backward pass serves both
             moving = {**losses, "decoder": losses["encoder"]}
         minimise(**moving)
         return self.logged(played, losses)
