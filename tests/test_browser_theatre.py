@@ -274,8 +274,8 @@ def test_who_moves_and_how_fast_is_kept_where_the_view_is_built_anew(visit: Call
     tab.locator(f"{VIEW}[data-shown='0']").wait_for()
     tab.get_by_role("button", name="D only").click()
     tab.get_by_label("Speed").select_option("Slow motion")
-    pages = tab.get_by_test_id("stSidebarNav")
-    for name, shown in (("Models", False), ("Theatre", True)):
+    pages = tab.get_by_test_id("stSidebarNav")  # of pages without pictures, whose loading would be cut short
+    for name, shown in (("Studies", False), ("Theatre", True)):
         pages.get_by_role("link", name=name, exact=True).click()
         tab.locator(f"{VIEW}[data-shown='0']").wait_for(state="visible" if shown else "detached")
         at_rest(tab)

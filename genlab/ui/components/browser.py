@@ -23,7 +23,11 @@ export default async function (component) {
   try {
     const view = await views.get(root);
     view.update(component);
-    return () => { views.delete(root); view.destroy(); };
+    return () => { // called too where another update has overtaken this one: then the view is in use
+      if (root.isConnected) return;
+      views.delete(root);
+      view.destroy();
+    };
   } catch (error) {
     console.error(error);
     root.querySelector(".genlab").textContent = "This part of the page did not start; reload the page.";

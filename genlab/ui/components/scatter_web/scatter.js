@@ -479,5 +479,5 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   scatter.trigger = setTriggerValue;
   scatter.overlay.setAttribute("aria-label", data.label);
   scatter.take(data);
-  return () => scatter.leave();
+  return () => parentElement.isConnected || scatter.leave(); // called too where another update has overtaken this one
 }
