@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Network
+from browsing import Network, eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -51,6 +53,47 @@ def test_the_very_first_visit_finds_the_whole_frame(page: Any, address: str) -> 
     outside = [url for url in asked if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))]
     assert outside == []
     assert any(url.startswith("ws://127.0.0.1:") for url in asked)
+
+
+@pytest.fixture
+def at_home(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Address and terminal of a laboratory that somebody started who has a coding agent and a browser of their own."""
+    opener = tmp_path / "opener"
+    opener.write_text(f"#!/bin/sh\necho $1 > {tmp_path}/opened\n")
+    opener.chmod(0o755)
+    (tmp_path / ".claude").mkdir()
+    own = {"HOME": str(tmp_path), "GENLAB_HOME": str(tmp_path / "genlab"), "BROWSER": f"{opener} %s"}
+    environment = {**os.environ, **own, "OMP_NUM_THREADS": "1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    terminal = tmp_path / "terminal"
+    with terminal.open("wb") as output:
+        command = [sys.executable, "-m", "genlab", "app", "--port", port]
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            opened = tmp_path / "opened"
+            eventually(lambda: opened.exists() and opened.read_text() != "", "a browser is opened")
+            yield opened.read_text().strip(), terminal
+        finally:
+            server.kill()
+            server.wait(10)
+
+
+def test_who_starts_the_app_is_advertised_nothing(
+    at_home: tuple[str, Path], screenshots: Any, network: Network
+) -> None:
+    url, terminal = at_home
+    with screenshots.sync_playwright() as play:
+        browser = network.watch(play.chromium.launch(executable_path=CHROMIUM, args=screenshots.FLAGS))
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_role("heading", level=1).wait_for()
+        page.get_by_text("Runs on this machine only").first.wait_for()
+        page.locator("[data-test-script-state=notRunning]").wait_for()
+        assert page.get_by_text("coding agents").count() == 0
+        browser.close()
+    assert terminal.read_text().split() == [url]
 
 
 def test_what_is_asked_of_another_machine_is_found_in_the_log(screenshots: Any, tmp_path: Path) -> None:
