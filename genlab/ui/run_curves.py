@@ -111,7 +111,7 @@ def curve_controls(run: genlab.Run, terms: list[str]) -> dict[str, Any]:
     varied = [term for term in terms if term.startswith(RATE)]
     start = [*(term for term in terms if term not in varied)][:6] + varied
     chosen, panes = f"terms-{run.id}-{len(terms)}", f"curve-panels-{run.id}"
-    shown = st.pills("Terms", terms, selection_mode="multi", default=start, key=chosen)
+    shown = st.pills("Terms", terms, selection_mode="multi", default=start, key=chosen, wrap=True)
     with undoable_row("run-curves", chosen, "curve-axis", "curve-smoothing", "curve-log", panes, of=run.id):
         axis = st.segmented_control("Over", list(AXES), default="step", format_func=AXES.__getitem__, key="curve-axis")
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="curve-smoothing", width=200)

@@ -50,7 +50,9 @@ def choose_model() -> Entry:
     if len(families) > 1:
         asked = st.query_params.get("model") or st.session_state.get("chosen-model", "")
         start = models[asked].card.family if asked in models else None
-        family = st.pills("Family", families, default=start, key="family", help="Narrows down the list below.")
+        family = st.pills(
+            "Family", families, default=start, key="family", help="Narrows down the list below.", wrap=True
+        )
     else:
         family = None
     titles = {
