@@ -20,50 +20,28 @@ SLOW = (0.5, 0.999)
 def bare_game(model: Model, images: Tensor, batches: Batches, labels: Tensor | None = None) -> Callable[[], None]:
     """The usual script of a GAN: the discriminator moves on detached images, on every k-th batch the generator answers."""
     g, d, p, averaged = model.generator, model.critic, model.p, model.averaged
-    wasserstein, penalised, squared = p.loss == "wasserstein", p.penalised, p.loss == "least_squares"
+    d_loss, g_loss = LOSSES[p.loss]
+    clipped = p.loss == "wasserstein" and not p.penalised
     g_optimiser, d_optimiser = opponents(p, owned(g), owned(d))
-    steps = itertools.count(1)
-
-    def d_loss(on_real: Tensor, on_fake: Tensor) -> Tensor:
-        if squared:
-            return 0.5 * (on_real - 1).square().mean() + 0.5 * on_fake.square().mean()
-        if wasserstein:
-            return on_fake.mean() - on_real.mean()
-        return softplus(-on_real).mean() + softplus(on_fake).mean()
-
-    def g_loss(score: Tensor) -> Tensor:
-        if squared:
-            return 0.5 * (score - 1).square().mean()
-        return -score.mean() if wasserstein else softplus(-score).mean()
-
-    def penalty(x: Tensor, fake: Tensor) -> Tensor:
-        mix = torch.rand(len(x), 1, 1, 1)
-        between = (mix * x + (1 - mix) * fake).requires_grad_()
-        (slope,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
-        return 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
-
-    def r1(x: Tensor) -> Tensor:
-        points = x.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(d(points).sum(), points, create_graph=True)
-        return 0.5 * p.r1 * p.r1_every * slope.square().flatten(1).sum(1).mean()
+    turns = itertools.count()
 
     def made(count: int, told: tuple[Tensor, ...], *, tracked: bool) -> Tensor:
         with torch.set_grad_enabled(tracked):
             return g(torch.cat([torch.randn(count, p.latent_dim), *(g.labels(y) for y in told)], dim=1))
 
     def step(x: Tensor, *told: Tensor) -> None:
-        turn = next(steps)
-        moves = turn % p.critic_steps == 0
+        turn = next(turns)
+        moves = (turn + 1) % p.critic_steps == 0
         fake = made(len(x), told, tracked=moves and not p.fresh_noise)
         d_optimiser.zero_grad()
         loss = d_loss(d(x, *told), d(fake.detach(), *told))
-        if penalised:
-            loss = loss + penalty(x, fake.detach())
-        if p.r1 and (turn - 1) % p.r1_every == 0:
-            loss = loss + r1(x)
+        if p.penalised:
+            loss = loss + 10 * penalty(d, x, fake.detach())
+        if p.r1 and turn % p.r1_every == 0:
+            loss = loss + 0.5 * p.r1 * p.r1_every * slopes(d, x.clone()).square().sum(1).mean()
         loss.backward()
         d_optimiser.step()
-        if wasserstein and not penalised:
+        if clipped:
             with torch.no_grad():
                 for weight in d.parameters():
                     weight.clamp_(-p.clip, p.clip)
@@ -77,6 +55,31 @@ def bare_game(model: Model, images: Tensor, batches: Batches, labels: Tensor | N
             averaged.update(g)
 
     return epoch(step, images, batches, labels)
+
+
+LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "non_saturating": (
+        lambda on_real, on_fake: softplus(-on_real).mean() + softplus(on_fake).mean(),
+        lambda score: softplus(-score).mean(),
+    ),
+    "least_squares": (
+        lambda on_real, on_fake: 0.5 * (on_real - 1).square().mean() + 0.5 * on_fake.square().mean(),
+        lambda score: 0.5 * (score - 1).square().mean(),
+    ),
+    "wasserstein": (lambda on_real, on_fake: on_fake.mean() - on_real.mean(), lambda score: -score.mean()),
+}
+
+
+def slopes(d: nn.Module, points: Tensor) -> Tensor:
+    """The gradient of each score at its image, flat."""
+    points.requires_grad_()
+    (slope,) = torch.autograd.grad(d(points).sum(), points, create_graph=True)
+    return slope.flatten(1)
+
+
+def penalty(d: nn.Module, x: Tensor, fake: Tensor) -> Tensor:
+    mix = torch.rand(len(x), 1, 1, 1)
+    return (slopes(d, mix * x + (1 - mix) * fake).norm(dim=1) - 1).square().mean()
 
 
 def opponents(p: Any, *weights: list[nn.Parameter]) -> list[torch.optim.Optimizer]:

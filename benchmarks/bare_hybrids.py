@@ -135,12 +135,10 @@ def epoch(
 ) -> Callable[[], None]:
     """Every batch of images once, with their labels where there are any."""
 
+    told = () if labels is None else (labels,)
+
     def run() -> None:
-        if labels is None:
-            for x in batches(images):
-                step(x)
-            return
         for chosen in batches(torch.arange(len(images))):
-            step(images[chosen], labels[chosen])
+            step(images[chosen], *(each[chosen] for each in told))
 
     return run

@@ -105,6 +105,13 @@ class Network:
         return [url for url, part in parts if part.scheme not in INSIDE and part.hostname != "127.0.0.1"]
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Laboratory:
     """A server of this source tree with a home of its own, and the browser that visits it."""
 
@@ -112,10 +119,8 @@ class Laboratory:
         self.home = home
         self.hosts: set[str] = set()
         self.complaints: list[str] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        port = urlsplit(self.url).port
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         command = [
             sys.executable,
             "-m",

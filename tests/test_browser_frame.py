@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Network, eventually
+from browsing import Network, eventually, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -64,12 +63,9 @@ def at_home(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (tmp_path / ".claude").mkdir()
     own = {"HOME": str(tmp_path), "GENLAB_HOME": str(tmp_path / "genlab"), "BROWSER": f"{opener} %s"}
     environment = {**os.environ, **own, "OMP_NUM_THREADS": "1"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     terminal = tmp_path / "terminal"
     with terminal.open("wb") as output:
-        command = [sys.executable, "-m", "genlab", "app", "--port", port]
+        command = [sys.executable, "-m", "genlab", "app", "--port", str(free_port())]
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             opened = tmp_path / "opened"
